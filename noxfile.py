@@ -1,0 +1,121 @@
+"""What is checked before a change is taken. Plain ``nox`` runs lint, typing, tests and docs; ``nox -l`` lists all.
+
+Law: a session only starts tools; what the tools check is set in pyproject.toml.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nox
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+nox.needs_version = ">=2025.2"
+nox.options.sessions = ["lint", "typing", "tests", "docs"]
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+# A Python which this machine lacks is named as skipped: nothing is downloaded for it, and it is no failure.
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+
+
+def runs(python: Path, version: str) -> bool:
+    """Whether ``python`` starts and is of that version: a version manager's stand-in may exist and only complain."""
+    ask = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        answer = subprocess.run([python, "-c", ask], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return answer.returncode == 0 and answer.stdout.strip() == version
+
+
+def pyenv_root() -> Path:
+    """Where pyenv keeps its interpreters, if it is there at all."""
+    if root := os.environ.get("PYENV_ROOT"):
+        return Path(root)
+    if pyenv := shutil.which("pyenv"):
+        answer = subprocess.run([pyenv, "root"], capture_output=True, text=True, check=False)
+        if answer.returncode == 0:
+            return Path(answer.stdout.strip())
+    return Path.home() / ".pyenv"
+
+
+def candidates(version: str) -> Iterator[Path]:
+    """Yield the files which may be that Python: first from PATH, then pyenv's own, newest first."""
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        if found := shutil.which(f"python{version}", path=folder):
+            yield Path(found)
+    installed = pyenv_root().glob(f"versions/{version}.*/bin/python{version}")
+    yield from sorted(installed, key=lambda path: [int(n) for n in path.parts[-3].split(".") if n.isdigit()])[::-1]
+
+
+def show_interpreters_to_nox() -> None:
+    """Put the folder of each interpreter that PATH hides at the end of PATH, where nox and virtualenv look."""
+    for version in PYTHONS:
+        if sys.version_info[:2] == tuple(map(int, version.split("."))):
+            continue
+        found = next((path for path in candidates(version) if runs(path, version)), None)
+        if found is not None and str(found.parent) not in os.environ["PATH"].split(os.pathsep):
+            os.environ["PATH"] += os.pathsep + str(found.parent)
+
+
+show_interpreters_to_nox()
+
+
+def install(session: nox.Session, group: str, *, project: str | None = ".") -> None:
+    """Install a dependency group and, unless told otherwise, the project itself (editable) with it."""
+    editable = ["-e", project] if project else []
+    session.install("--quiet", *editable, *nox.project.dependency_groups(PYPROJECT, group))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting and spelling."""
+    install(session, "lint", project=None)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the types of the package, and of how users call it."""
+    install(session, "typing", project=".[cli]")
+    session.run("mypy", "src", "tests/typing", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the test suite and measure its coverage. Arguments go to pytest, which then runs without the floor."""
+    install(session, "test", project=".[cli]")
+    # Each Python has its own data file, so that sessions may run side by side.
+    env = {"COVERAGE_FILE": str(Path(session.virtualenv.location) / "coverage")}
+    floor = ["--cov-fail-under=0"] if session.posargs else []
+    session.run("pytest", "--cov", "--cov-report=term-missing:skip-covered", *floor, *session.posargs, env=env)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation, where a warning is an error, and run the code it shows."""
+    install(session, "docs", project=".[cli]")
+    session.run("sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+    session.run("pytest", "tests/test_docs_code.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure speed and memory beside aiokatcp. Arguments go to ``python -m benchmarks``."""
+    install(session, "bench")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def scorecard(session: nox.Session) -> None:
+    """Measure how a device bears abuse and loss. Arguments go to ``python -m benchmarks.scorecard``."""
+    install(session, "bench")
+    session.run("python", "-m", "benchmarks.scorecard", *session.posargs)
