@@ -16,7 +16,7 @@ import pytest
 __all__ = []
 
 _FDS = "/proc/self/fd"
-_PATIENCE = 1.0  # seconds that a thread or socket which is just ending may take
+_PATIENCE = 0.5  # seconds that a thread or socket which is just ending may take
 _TURNS = 10  # of the loop, for tasks that are just ending: closing a transport takes some
 
 _before = pytest.StashKey[tuple[set[threading.Thread], set[str]]]()
