@@ -162,9 +162,11 @@ def test_a_cancelled_advance_stops_the_clock_where_it_is():
         with pytest.raises(asyncio.CancelledError):
             await task
         await clock.settle()
+        assert clock.monotonic() == 3.0
+        await clock.advance(200)  # on its own account
 
     clock.run(scenario())
-    assert clock.monotonic() == 3.0
+    assert clock.monotonic() == 203.0
 
 
 def test_rounding_does_not_make_a_timer_late():
@@ -191,6 +193,18 @@ def test_a_timer_can_become_due_however_far_from_zero(start):
         near.cancel()
 
     clock.run(scenario())
+
+
+def test_a_timer_that_is_all_but_due_fires():
+    clock = ManualClock(monotonic=5.0)
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        fired = loop.create_future()
+        loop.call_at(math.nextafter(5.0, 6.0), fired.set_result, "fired")
+        return await fired  # nobody advances the clock
+
+    assert clock.run(scenario()) == "fired"
 
 
 @given(st.lists(st.floats(0, 50), min_size=1, max_size=20), st.lists(st.floats(0, 20), max_size=10))
