@@ -1,0 +1,175 @@
+"""Sets of sensors. Law: every change is told, once, to all who asked, in the order in which the changes were made.
+
+Who follows a set (a server's subscriptions, aggregates, a mirror) goes by sensor objects, never by names alone: a
+sensor that replaces another of the same name is another sensor, however alike they look.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from .. import reports
+from ..clock import SYSTEM_CLOCK, Clock
+from .sensor import Sensor
+
+__all__ = ["ChangeCallback", "Match", "SensorSet", "selector"]
+
+S = TypeVar("S", bound=Sensor[Any])
+
+#: is told of each change: ``callback(name, old, new)``; old None: added; new None: removed; neither: replaced
+ChangeCallback = Callable[[str, Sensor[Any] | None, Sensor[Any] | None], object]
+#: which sensors: a regular expression to be found in the name, with or without slashes around it, or a predicate
+Match = str | re.Pattern[str] | Callable[[Sensor[Any]], object] | None
+
+
+def selector(match: Match) -> Callable[[Sensor[Any]], object]:
+    """Return the predicate that ``match`` stands for; None stands for all sensors.
+
+    Raises:
+        ValueError: a text that is no regular expression.
+    """
+    if match is None:
+        return lambda _sensor: True
+    if isinstance(match, str):
+        pattern = match[1:-1] if len(match) > 1 and match[0] == match[-1] == "/" else match
+        try:
+            match = re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+    if isinstance(match, re.Pattern):
+        search = match.search
+        return lambda sensor: search(sensor.name)
+    return match
+
+
+class SensorSet(Mapping[str, Sensor[Any]]):
+    """Sensors by name, in the order in which the names were first added.
+
+    A read-only mapping besides :meth:`add` and :meth:`remove`. ``in`` takes names, and sensors, which are then compared
+    by identity. Not to be changed from other threads than the one of the device's event loop.
+
+    Args:
+        sensors: to begin with.
+        clock: where sensors that are added, and have no clock of their own, get the time from.
+    """
+
+    def __init__(self, sensors: Iterable[Sensor[Any]] = (), *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.clock = clock  #: wall and monotonic time of the sensors in the set
+        self._sensors: dict[str, Sensor[Any]] = {}
+        self._callbacks: tuple[ChangeCallback, ...] = ()
+        self._untold: deque[tuple[str, Sensor[Any] | None, Sensor[Any] | None]] = deque()
+        self._telling = False
+        for sensor in sensors:
+            self.add(sensor)
+
+    def __repr__(self) -> str:
+        return f"<SensorSet of {len(self)}>"
+
+    def __getitem__(self, name: str) -> Sensor[Any]:
+        """Return the sensor of that name; KeyError if there is none."""
+        return self._sensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._sensors)
+
+    def __len__(self) -> int:
+        """How many sensors there are."""
+        return len(self._sensors)
+
+    def __contains__(self, key: object) -> bool:
+        """Return whether there is a sensor of that name, or this very sensor."""
+        if isinstance(key, Sensor):
+            return self._sensors.get(key.name) is key
+        return key in self._sensors
+
+    def add(self, sensor: S) -> S:
+        """Add ``sensor`` and return it. Another one of the same name is replaced; adding again does nothing.
+
+        Raises:
+            TypeError: it is no sensor.
+        """
+        if not isinstance(sensor, Sensor):
+            raise TypeError(f"a set of sensors has no place for {sensor!r}")
+        old = self._sensors.get(sensor.name)
+        if old is not sensor:
+            sensor.use_clock(self.clock)
+            self._sensors[sensor.name] = sensor
+            self._changed(sensor.name, old, sensor)
+        return sensor
+
+    def remove(self, sensor: str | Sensor[Any]) -> Sensor[Any]:
+        """Remove a sensor, given by name or itself, and return it; ``async for`` loops over its readings end.
+
+        Raises:
+            KeyError: it is not in the set. Another sensor of the same name does not count.
+        """
+        name = sensor if isinstance(sensor, str) else sensor.name
+        old = self._sensors[name]
+        if isinstance(sensor, Sensor) and old is not sensor:
+            raise KeyError(name)
+        del self._sensors[name]
+        self._changed(name, old, None)
+        return old
+
+    def discard(self, sensor: str | Sensor[Any]) -> None:
+        """Remove a sensor, if it is there."""
+        if sensor in self:
+            self.remove(sensor)
+
+    def clear(self) -> None:
+        """Remove all sensors, one after another."""
+        for sensor in list(self._sensors.values()):
+            self.discard(sensor)
+
+    def match(self, match: Match = None) -> list[Sensor[Any]]:
+        """Return the sensors in whose name a regular expression is found, or for which a predicate is true.
+
+        ``match("/^dsp[.]/")`` and ``match("^dsp[.]")`` are the same; None means all.
+
+        Raises:
+            ValueError: a text that is no regular expression.
+        """
+        wanted = selector(match)
+        return [sensor for sensor in self._sensors.values() if wanted(sensor)]
+
+    def on_change(self, callback: ChangeCallback) -> None:
+        """Call ``callback(name, old, new)`` at every change from now on, after those registered before.
+
+        ``old`` is None when ``new`` is added, ``new`` is None when ``old`` is removed, and both are given when one
+        takes the other's place. The set has changed already. An exception that a callback raises is logged, and the
+        others are called all the same. Changes that a callback makes are told after the one in progress. Registering
+        again does nothing.
+        """
+        if callback not in self._callbacks:
+            self._callbacks = (*self._callbacks, callback)
+
+    def off_change(self, callback: ChangeCallback) -> None:
+        """Stop calling ``callback``; nothing happens if it is not registered."""
+        self._callbacks = tuple(other for other in self._callbacks if other != callback)
+
+    def _changed(self, name: str, old: Sensor[Any] | None, new: Sensor[Any] | None) -> None:
+        self._untold.append((name, old, new))
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self._untold:
+                self._tell(*self._untold.popleft())
+        finally:
+            self._telling = False
+
+    def _tell(self, name: str, old: Sensor[Any] | None, new: Sensor[Any] | None) -> None:
+        callbacks = self._callbacks
+        for callback in callbacks:
+            if self._callbacks is not callbacks and callback not in self._callbacks:
+                continue  # taken away by one before it
+            try:
+                callback(name, old, new)
+            except Exception:  # noqa: BLE001 - the others have to hear of it, whatever this one did
+                reports.report_exception("callback %r for the change of sensor %s failed", callback, name)
+        if old is not None:
+            old.close()
