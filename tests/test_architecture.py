@@ -20,9 +20,9 @@ FLOORS = {
     "errors": 0,
     "limits": 0,
     "clock": 0,
+    "reports": 0,
     "wire": 1,
     "model": 2,
-    "reports": 3,
     "connection": 3,
     "server": 4,
     "client": 4,
@@ -35,6 +35,8 @@ FLOORS = {
 # Below this floor everything is decided without waiting and without knowing the time.
 FIRST_WITH_IO = 3
 IO_MODULES = {"asyncio", "async_timeout", "logging", "selectors", "socket", "ssl", "threading", "time"}
+# The doors to the time and to the log, through which all of this package goes.
+DOORS = {("clock", "time"), ("reports", "logging")}
 CLOCKS = {
     "time": {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"},
     "datetime": {"now", "utcnow", "today"},
@@ -45,7 +47,7 @@ LONGEST = 400  # lines of one file
 TYPES_FROM_ABOVE = {("errors", "wire.message"): "an error carries the message that it is about"}
 
 # (module, attribute): why it has to reach for a private name of somebody else's.
-PRIVATE_ACCESS: dict[tuple[str, str], str] = {}
+PRIVATE_ACCESS = {("wire.values", "_forget"): "a registry tells its children, which are registries too"}
 # Underscored names that are public by their documentation.
 PUBLIC_UNDERSCORES = {"_asdict", "_fields", "_field_defaults", "_make", "_replace"}
 
@@ -193,7 +195,7 @@ def test_lower_floors_neither_wait_nor_know_the_time():
         for module in MODULES.values()
         for found in module.imports()
         if FLOORS[module.top] < FIRST_WITH_IO and found.target.partition(".")[0] in IO_MODULES
-        if not (module.name == "clock" and found.target == "time")
+        if (module.name, found.target) not in DOORS
     )
 
 
@@ -260,7 +262,7 @@ class PrivateAccess(ast.NodeVisitor):
     """Find ``other._name``, where ``other`` is not known to be of the class whose body this is.
 
     Known to be: self, cls, the class by its name, super(), what is annotated with the class or tested with isinstance,
-    and what was just made by calling the class or its ``__new__``.
+    what was just made by calling the class or its ``__new__``, and an attribute of self to which such a one is assigned.
     """
 
     def __init__(self) -> None:
@@ -271,27 +273,37 @@ class PrivateAccess(ast.NodeVisitor):
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self.classes.append(node.name)
         self.own.append({"self", "cls", *self.classes})
+        for method in node.body:
+            if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
+                known = self.names_in(method) - self.own[-1]
+                for inner in ast.walk(method):
+                    if isinstance(inner, ast.Assign) and ast.unparse(inner.value) in known:
+                        self.own[-1].update(ast.unparse(target) for target in inner.targets)
         self.generic_visit(node)
         self.own.pop()
         self.classes.pop()
 
     def visit_FunctionDef(self, node) -> None:
-        names = set(self.own[-1])
-        if self.classes:
-            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-            names |= {a.arg for a in arguments if a.annotation is not None and self.is_own_type(a.annotation)}
-            for inner in ast.walk(node):
-                if isinstance(inner, ast.Assign) and self.makes_own(inner.value):
-                    names |= {target.id for target in inner.targets if isinstance(target, ast.Name)}
-                elif isinstance(inner, ast.AnnAssign) and self.is_own_type(inner.annotation):
-                    names.add(ast.unparse(inner.target))
-                elif self.is_test_for_own(inner):
-                    names.add(ast.unparse(inner.args[0]))
-        self.own.append(names)
+        self.own.append(self.own[-1] | self.names_in(node))
         self.generic_visit(node)
         self.own.pop()
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
+
+    def names_in(self, function) -> set[str]:
+        """Return what is known, in this function, to be of the class whose method it is."""
+        if not self.classes:
+            return set()
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        names = {a.arg for a in arguments if a.annotation is not None and self.is_own_type(a.annotation)}
+        for inner in ast.walk(function):
+            if isinstance(inner, ast.Assign) and self.makes_own(inner.value):
+                names |= {target.id for target in inner.targets if isinstance(target, ast.Name)}
+            elif isinstance(inner, ast.AnnAssign) and self.is_own_type(inner.annotation):
+                names.add(ast.unparse(inner.target))
+            elif self.is_test_for_own(inner):
+                names.add(ast.unparse(inner.args[0]))
+        return names
 
     def is_own_type(self, node: ast.expr) -> bool:
         name = ast.unparse(node).strip("'\"").removesuffix(" | None").partition("[")[0]
@@ -345,6 +357,10 @@ def test_private_is_private(module):
         ("def f(self, other): return isinstance(other, C) and other._x", []),
         ("@classmethod\n  def f(cls): a = cls.__new__(cls); a._x = 1", []),
         ("def f(self): return self.pair._replace(a=1), self.pair.__dict__", []),
+        (
+            "def f(self, up: C | None): self._up = up\n  def g(self): return self._up._x, self._down._x",
+            ["self._down._x"],
+        ),
         ("async def f(self, loop): loop._ready", ["loop._ready"]),
     ],
 )
