@@ -262,7 +262,7 @@ class PrivateAccess(ast.NodeVisitor):
     """Find ``other._name``, where ``other`` is not known to be of the class whose body this is.
 
     Known to be: self, cls, the class by its name, super(), what is annotated with the class or tested with isinstance,
-    what was just made by calling the class or its ``__new__``, and an attribute of self to which such a one is assigned.
+    what was just made by calling the class or its ``__new__``, and an attribute of self that was set to such a one.
     """
 
     def __init__(self) -> None:
