@@ -9,7 +9,7 @@
         await clock.advance(10)        # every timer of these 10 s fires, each at its own time, in order
         assert task.done()
 
-    clock.run(scenario())              # a fresh ManualLoop; in pytest ask for the fixture `clock` instead
+    clock.run(scenario())              # a fresh ManualLoop; in pytest ask for the fixture `manual_clock` instead
 
 Everything that asks the event loop for the time obeys: ``asyncio.sleep``, ``async_timeout.timeout``, ``loop.call_at``,
 and the deadlines of this library. Give the same clock to servers, clients and sensors (``clock=clock``) and the wall
@@ -233,8 +233,14 @@ class ManualLoop(asyncio.SelectorEventLoop):
             return None
         self._stuck = True  # what is cancelled because of this error may need time to end
         ahead = "there is no timer" if next_timer is None else f"the next timer is {next_timer - now:g} s ahead"
-        tasks = ", ".join(sorted(task.get_name() for task in asyncio.all_tasks(self)))
+        tasks = ", ".join(sorted(map(_whereabouts, asyncio.all_tasks(self)))) or "nobody"
         raise RuntimeError(f"nothing can happen any more: {ahead} and nobody advances the clock; waiting: {tasks}")
+
+
+def _whereabouts(task: asyncio.Task[Any]) -> str:
+    """Return the name of a task and the line of its outermost function that it waits in: of a test, its own."""
+    frames = task.get_stack(limit=1)
+    return f"{task.get_name()} ({frames[0].f_code.co_filename}:{frames[0].f_lineno})" if frames else task.get_name()
 
 
 class _Watch(selectors.BaseSelector):

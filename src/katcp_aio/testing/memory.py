@@ -88,13 +88,13 @@ class _Pipe:
                 self._drop()
                 self.on_broken()
             return
-        if self._held:
+        if self._held or self._ended:  # since this was scheduled
             return
         if self._data:
             taken = self.on_data(bytes(self._data[: self._chunk]))
             del self._data[:taken]
             self.on_taken()
-        elif self._finished and not self._ended:
+        else:
             self._ended = True
             self.on_end()
         self._schedule()
