@@ -1,0 +1,79 @@
+"""Every bound of the library, in one frozen object. Law: a bound has a unit, a default, a reason and one enforcer.
+
+Pass ``Limits(max_in_flight=64)`` to a server or a client to change one; what a breach leads to is told with each.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["Limits"]
+
+_KIB = 1024
+_MIB = 1024 * 1024
+
+
+def _bound(default: float, reason: str) -> float:
+    """Declare one bound: a number above zero, whose reason is shown in the documentation."""
+    return attrs.field(default=default, validator=attrs.validators.gt(0), metadata={"reason": reason})
+
+
+def _count(default: int, reason: str) -> int:
+    """Declare one bound that counts whole things."""
+    return attrs.field(
+        default=default,
+        validator=[attrs.validators.instance_of(int), attrs.validators.gt(0)],
+        metadata={"reason": reason},
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """Bounds on what a peer can make this side hold, do or wait for. Immutable; see ``attrs.evolve``."""
+
+    # The wire
+    max_line: int = _count(
+        16 * _MIB, "bytes of one line that a server accepts; longer: dropped to its end and answered"
+    )
+    max_reply_line: int = _count(
+        40 * _MIB, "bytes of one line that a client accepts; 16 MiB of NULs are 32 on the wire"
+    )
+    read_chunk: int = _count(64 * _KIB, "bytes taken from the socket at once; bounds the work of one batch")
+
+    # One connection
+    write_high: int = _count(64 * _KIB, "bytes waiting to be sent above which a peer's requests are no longer read")
+    write_low: int = _count(16 * _KIB, "bytes waiting to be sent below which they are read again")
+    max_backlog: int = _count(4 * _MIB, "bytes waiting to be sent to a server's client; more: it is disconnected")
+    stall_timeout: float = _bound(30.0, "seconds a peer may leave its output unread; longer: it is disconnected")
+    close_timeout: float = _bound(
+        1.0, "seconds for what is promised to drain on closing; longer: the socket is aborted"
+    )
+    batch_time: float = _bound(0.0015, "seconds of work for one peer before the others have a turn")
+    keepalive_idle: int = _count(30, "seconds of silence before TCP asks whether the peer is still there")
+    keepalive_interval: int = _count(5, "seconds between two such questions")
+    keepalive_count: int = _count(3, "such questions without an answer before the connection counts as lost")
+
+    # A server
+    max_clients: int = _count(1000, "clients of one server; more: told so with #disconnect and closed")
+    max_in_flight: int = _count(32, "requests of one client that wait at once; at it, the client is not read further")
+    max_abandoned: int = _count(100, "handlers left running by clients that went; more: the oldest are cancelled")
+    max_subscriptions: int = _count(200_000, "sensors that one client samples; more: the request fails")
+    min_period: float = _bound(0.001, "seconds, shortest sampling period; a shorter one is raised to it")
+    max_pattern: int = _count(256, "bytes of a /regular expression/ from the network; longer: the request fails")
+    max_interface_changes: int = _count(
+        8, "changes told one by one in a loop turn; more: one summary #interface-changed"
+    )
+    log_rate: int = _count(10, "lines a second logged about one kind of trouble; more: counted, and told as one line")
+    stop_timeout: float = _bound(
+        3.0, "seconds for handlers and clients when a server stops; longer: cancelled, aborted"
+    )
+    handshake_timeout: float = _bound(10.0, "seconds for a TLS handshake")
+
+    # A client
+    connect_timeout: float = _bound(10.0, "seconds to establish the transport")
+    negotiate_timeout: float = _bound(2.0, "seconds to wait for the device to say what protocol it speaks")
+    max_pending: int = _count(10_000, "requests of one client that wait for a reply; more: UsageError")
+    max_informs: int = _count(1_000_000, "informs kept for one reply; more: ReplyTooLong")
+    max_log_context: int = _count(20, "#log informs kept to explain a reply that fails without a reason")
+    bulk_batch: int = _count(500, "sensors named in one bulk ?sensor-sampling")
+    max_readings: int = _count(1000, "readings waiting in one async iterator; more: the oldest are dropped and counted")

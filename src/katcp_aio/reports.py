@@ -1,0 +1,69 @@
+"""What the operator is told. Law: text that came from a peer passes through here before it reaches a log.
+
+One door to :mod:`logging`: control characters are escaped, long arguments are cut, and trouble that a peer can cause as
+often as it likes is counted and told at a bounded rate.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+__all__ = ["TroubleLog", "logger", "printable", "report_exception"]
+
+logger = logging.getLogger("katcp_aio")  #: the parent of every logger of this library
+
+_LONGEST = 200  # characters of a peer's text in one log line
+
+# C0, DEL and C1 controls, and the two Unicode line ends: none of them may move a cursor or forge a second line.
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+_ESCAPES.update({0x2028: "\\u2028", 0x2029: "\\u2029"})
+
+
+def printable(text: object, longest: int = _LONGEST) -> str:
+    """Return ``text`` (bytes are read as UTF-8) as one line without control characters, cut at ``longest``."""
+    if isinstance(text, bytes):
+        text = text[: longest * 4].decode("utf-8", "backslashreplace")
+    text = str(text)
+    if len(text) > longest:
+        text = text[:longest] + "..."
+    return text.translate(_ESCAPES)
+
+
+def report_exception(what: str, *args: object) -> None:
+    """Log the exception that is being handled, with its traceback, for trouble that no caller is there to be told."""
+    logger.error(what, *args, exc_info=True)
+
+
+class TroubleLog:
+    """Trouble of one kind after another, counted all, told at most ``rate`` lines a second for each kind.
+
+    Args:
+        target: where the lines go.
+        monotonic: the time in seconds, as :meth:`Clock.monotonic`.
+        rate: lines a second for each kind; what is over it is told as a count with the next line.
+    """
+
+    __slots__ = ("_monotonic", "_rate", "_target", "_windows", "counts")
+
+    def __init__(self, target: logging.Logger, monotonic: Callable[[], float], rate: int) -> None:
+        self._target = target
+        self._monotonic = monotonic
+        self._rate = rate
+        self._windows: dict[str, list[float]] = {}  # kind -> [start of its second, told in it, suppressed]
+        self.counts: dict[str, int] = {}  #: kind -> how often, ever
+
+    def tell(self, kind: str, text: str, *args: object, level: int = logging.WARNING) -> None:
+        """Count one trouble of ``kind`` and log it, if its second has room; ``args`` are made printable first."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        now = self._monotonic()
+        window = self._windows.setdefault(kind, [now, 0, 0])
+        if now - window[0] >= 1.0:
+            window[0], window[1] = now, 0
+        if window[1] >= self._rate:
+            window[2] += 1
+            return
+        window[1] += 1
+        suppressed, window[2] = int(window[2]), 0
+        more = f" ({suppressed} more like it before)" if suppressed else ""
+        self._target.log(level, text + more, *(printable(arg) for arg in args))
