@@ -100,7 +100,7 @@ class Address:
             raise ValueError(f"'{printable(raw, 60)}' is no address") from None
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if self.host.version == 6 else str(self.host)  # noqa: PLR2004
+        host = f"[{self.host}]" if self.host.version == 6 else str(self.host)
         return host if self.port is None else f"{host}:{self.port}"
 
     def __bytes__(self) -> bytes:

@@ -106,9 +106,7 @@ _RULES_V50 = attrs.evolve(
 )
 _RULES_V51 = attrs.evolve(
     _RULES_V50,
-    flags=MappingProxyType(
-        {"M": "multi_client", "I": "message_ids", "T": "timeout_hints", "B": "bulk_sampling"}
-    ),
+    flags=MappingProxyType({"M": "multi_client", "I": "message_ids", "T": "timeout_hints", "B": "bulk_sampling"}),
     requests=MappingProxyType({"client-list": "M", "version-list": True, "request-timeout-hint": "T"}),
 )
 
@@ -133,9 +131,9 @@ class Dialect:
 
     @rules.default
     def _find_rules(self) -> Rules:
-        if self.major == 4:  # noqa: PLR2004 - this is the one place for version numbers
+        if self.major == 4:
             return _RULES_V4
-        if self.major == 5:  # noqa: PLR2004
+        if self.major == 5:
             # A minor version may add, and add only: a 5.7 is spoken to as far as 5.1 goes.
             return _RULES_V50 if self.minor == 0 else _RULES_V51
         raise UnsupportedProtocol(f"{self.major}.{self.minor}")

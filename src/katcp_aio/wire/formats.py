@@ -66,7 +66,7 @@ def encode_integer(value: int) -> bytes:
 def decode_integer(raw: bytes) -> int:
     """Read what C's ``%d`` writes, and nothing else."""
     # isdigit() and int() take 90 together, the expression 130 more.
-    if (raw.isdigit() and raw[0] != 48) or _INTEGER(raw):  # noqa: PLR2004 - 48 is "0"
+    if (raw.isdigit() and raw[0] != 48) or _INTEGER(raw):
         try:
             return int(raw)
         except ValueError:  # more digits than Python converts, a defence against just such arguments
@@ -104,7 +104,7 @@ def decode_float(raw: bytes) -> float:
     except ValueError:
         raise bad_value(raw, "float") from None
     # What float() reads beyond decimals (blanks, underscores, the words) has characters that are not in decimals.
-    if raw.translate(None, _DECIMAL) or value - value != 0.0:  # noqa: PLR0124 - 0 unless it overflowed
+    if raw.translate(None, _DECIMAL) or value - value != 0.0:
         raise bad_value(raw, "float")
     return value
 
@@ -124,7 +124,7 @@ def decode_float_leniently(raw: bytes) -> float:
 _BOOLEANS = {b"0": False, b"1": True}
 
 
-def encode_boolean(value: bool) -> bytes:  # noqa: FBT001
+def encode_boolean(value: bool) -> bytes:
     """Write ``1`` or ``0``."""
     return b"1" if value else b"0"
 

@@ -12,7 +12,7 @@ import attrs
 
 from ..reports import printable
 from . import formats
-from .datatypes import Address, Lru, Now, Range, Timestamp
+from .datatypes import Address, Lru, Now, Range
 from .dialect import Dialect
 from .formats import bad_value, shown
 
@@ -190,7 +190,9 @@ def bytes_type(cls: type[Any]) -> ValueType[Any]:
             return cls(value)
         raise _wrong_type(value, "string of bytes")
 
-    return ValueType("string", cls, (), "string", cls(), 8, check, _plain(bytes), _plain_decoder(_converted(bytes, cls, bytes)))
+    return ValueType(
+        "string", cls, (), "string", cls(), 8, check, _plain(bytes), _plain_decoder(_converted(bytes, cls, bytes))
+    )
 
 
 def timestamp_type(cls: type[Any]) -> ValueType[Any]:
@@ -208,7 +210,7 @@ def timestamp_type(cls: type[Any]) -> ValueType[Any]:
         encode = formats.time_encoder(dialect)
         return lambda value: encode(float(value))
 
-    def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], Any]:  # noqa: FBT001
+    def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], Any]:
         decode = formats.time_decoder(dialect, lenient=lenient)
         return lambda raw: cls(decode(raw))
 
@@ -322,7 +324,7 @@ def bounded_type(inner: ValueType[Any], python: Any, bounds: Range) -> ValueType
             return checked
         raise _wrong_value(value, usage)
 
-    def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], Any]:  # noqa: FBT001
+    def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], Any]:
         decode = inner.decoder(dialect, lenient=lenient)
         low = -math.inf if bounds.low is None else bounds.low
         high = math.inf if bounds.high is None else bounds.high
@@ -373,7 +375,7 @@ def union_type(python: Any, members: Sequence[ValueType[Any]]) -> ValueType[Any]
 
         return encode
 
-    def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], Any]:  # noqa: FBT001
+    def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], Any]:
         decoders = [member.decoder(dialect, lenient=lenient) for member in ordered]
 
         def decode(raw: bytes) -> Any:
@@ -389,7 +391,9 @@ def union_type(python: Any, members: Sequence[ValueType[Any]]) -> ValueType[Any]
     params = tuple(param for member in members for param in member.params)
     default = members[0].default
     rank = max(member.rank for member in members)
-    return ValueType(name, python, params, usage, default, rank, lambda value: choose(value)[1], make_encoder, make_decoder)
+    return ValueType(
+        name, python, params, usage, default, rank, lambda value: choose(value)[1], make_encoder, make_decoder
+    )
 
 
 def remote_discrete_type(params: Sequence[bytes]) -> ValueType[str]:
@@ -397,7 +401,7 @@ def remote_discrete_type(params: Sequence[bytes]) -> ValueType[str]:
     options = [(param, formats.decode_text_leniently(param)) for param in dict.fromkeys(params)]
     strict = discrete_type(str, "discrete", options)
 
-    def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], str]:  # noqa: FBT001
+    def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], str]:
         return formats.decode_text_leniently if lenient else strict.decoder(dialect)
 
     return attrs.evolve(strict, params=tuple(params), make_decoder=make_decoder)

@@ -1,0 +1,96 @@
+"""Chunks of bytes in, messages and malformed lines out. Law: nothing that a peer sends raises, or is kept past a bound.
+
+Cutting the stream into chunks elsewhere never changes what comes out (5.1, section 2.1).
+"""
+
+from __future__ import annotations
+
+from ..errors import LineTooLong, MalformedMessage
+from ..limits import Limits
+from .message import KEPT, Message, parse_line, read_head
+
+__all__ = ["MessageParser"]
+
+
+class MessageParser:
+    """Cuts a stream into lines and reads each.
+
+    Args:
+        max_line: bytes of a line without its end; a longer one is dropped up to its end and reported once.
+    """
+
+    __slots__ = ("_after_cr", "_pending", "_size", "max_line")
+
+    def __init__(self, max_line: int | None = None) -> None:
+        self.max_line = Limits().max_line if max_line is None else max_line
+        self._pending: list[bytes] = []  # the unfinished line, as it came
+        self._size = 0  # its length; over the bound: it was reported, and the rest of it is being dropped
+        self._after_cr = False  # the last byte was a CR: a NUL may follow it, as telnet sends
+
+    @property
+    def pending(self) -> int:
+        """Bytes of the unfinished last line that came so far."""
+        return self._size
+
+    def feed(self, data: bytes) -> list[Message | MalformedMessage]:
+        """Take the next bytes of the stream; return what they complete, in order.
+
+        A malformed line comes as a :class:`MalformedMessage` (or :class:`LineTooLong`), never as an exception.
+        """
+        if self._after_cr or b"\r" in data:
+            data = self._only_newlines(data)
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        out: list[Message | MalformedMessage] = []
+        if lines:
+            if self._size:
+                lines[0] = self._complete(lines[0])
+            limit = self.max_line
+            for line in lines:
+                if len(line) > limit:
+                    out.append(_too_long(line, limit))
+                elif line:
+                    try:
+                        out.append(parse_line(line))
+                    except MalformedMessage as error:
+                        if line.strip(b" \t"):  # a line of blanks is ignored
+                            out.append(error.with_traceback(None))
+        if rest:
+            self._keep(rest, out)
+        return out
+
+    def _keep(self, rest: bytes, out: list[Message | MalformedMessage]) -> None:
+        """Hold the start of a line, or report it once if it has become too long."""
+        dropping = self._size > self.max_line
+        self._size += len(rest)
+        if dropping:
+            return
+        self._pending.append(rest)
+        if self._size > self.max_line:
+            out.append(_too_long(b"".join(self._pending), self.max_line))
+            self._pending.clear()
+
+    def _complete(self, end: bytes) -> bytes:
+        """Return the line that ``end`` completes; an empty one if it was dropped."""
+        dropped = self._size > self.max_line
+        self._pending.append(end)
+        line = b"" if dropped else b"".join(self._pending)
+        self._pending.clear()
+        self._size = 0
+        return line
+
+    def _only_newlines(self, data: bytes) -> bytes:
+        """Turn CR into LF, and drop a NUL that follows a CR: telnet sends CR NUL LF when fed from a pipe."""
+        if self._after_cr and data:
+            self._after_cr = False
+            data = data.removeprefix(b"\0")
+        if data:
+            self._after_cr = data.endswith(b"\r")
+        return data.replace(b"\r\0", b"\r").replace(b"\r", b"\n")
+
+
+def _too_long(line: bytes, limit: int) -> LineTooLong:
+    """Report an over-long line by its first bytes: as many as are there however the stream was cut."""
+    raw = line[: min(KEPT, limit)]
+    kind, name, mid, _ = read_head(raw)
+    return LineTooLong(limit, raw, type=kind, name=name, mid=mid)
