@@ -1,0 +1,406 @@
+"""One peer, over asyncio's StreamReader and StreamWriter. Law: only this module reads or writes, and it never hangs.
+
+Input: one ``read`` brings the messages of a whole chunk. Output is gathered, and written once a turn of the loop.
+Back-pressure is the peer's own: a peer that does not read is ``paused``, and whoever owns the connection stops reading
+from it. A peer that takes nothing for ``Limits.stall_timeout`` is aborted, and closing has a deadline of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import ssl as ssl_module
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import async_timeout
+
+from .errors import ConnectionLost
+from .limits import Limits
+from .wire.message import Message
+from .wire.parser import MessageParser
+from .wire.values import Address
+
+if TYPE_CHECKING:
+    from .errors import MalformedMessage
+
+__all__ = ["Connection", "ConnectionProtocol", "connect"]
+
+
+class Connection:
+    """A peer to read messages from and write messages to. Belongs to one event loop.
+
+    Attributes:
+        address: the peer's, or None where it has none (Unix sockets, memory).
+        description: the peer, for people: ``127.0.0.1:5000``.
+        closing: closing has begun: nothing more is written, and what comes in is dropped.
+        lost: the transport is gone.
+        eof: the peer has finished sending; it may still be reading (a half-closed connection).
+        paused: more than ``Limits.write_high`` bytes wait to be sent.
+        reason: why this side ended the connection, where it did so for a fault of the peer.
+        error: the exception that ended the transport, if one did.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_chunk",
+        "_drained",
+        "_gathering",
+        "_gone",
+        "_loop",
+        "_lost_callbacks",
+        "_out",
+        "_parser",
+        "_reader",
+        "_reading",
+        "_size",
+        "_stall",
+        "_writer",
+        "_written",
+        "address",
+        "closing",
+        "description",
+        "eof",
+        "error",
+        "limits",
+        "lost",
+        "paused",
+        "reason",
+    )
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        limits: Limits,
+        max_line: int | None = None,
+    ) -> None:
+        self.limits = limits
+        self.address, self.description = _peer(writer)
+        self.closing = self.lost = self.eof = self.paused = False
+        self.reason: str | None = None
+        self.error: Exception | None = None
+        self._loop = asyncio.get_running_loop()
+        self._reader = reader
+        self._writer = writer
+        self._reading = cast("asyncio.Transport", writer.transport)  # the same: a StreamWriter shows half of it
+        self._parser = MessageParser(limits.max_line if max_line is None else max_line)
+        self._chunk = limits.read_chunk
+        self._out: list[bytes] = []  # what this turn of the loop has to say
+        self._size = 0  # bytes in it
+        self._written = 0  # bytes handed to the transport so far
+        self._gathering = False  # somebody will flush
+        self._drained: asyncio.Future[None] | None = None  # done when the output is below the low-water mark again
+        self._gone: asyncio.Future[None] | None = None  # done when the transport is
+        self._stall: asyncio.TimerHandle | None = None
+        self._lost_callbacks: list[Callable[[], None]] = []
+        writer.transport.set_write_buffer_limits(high=limits.write_high, low=limits.write_low)
+
+    # Input
+
+    async def read(self) -> list[Message | MalformedMessage]:
+        """Wait for messages, and return all that one chunk completed; ``[]`` at the end of the stream.
+
+        Never raises for what the peer sends or does. Cancelling it loses nothing.
+        """
+        while True:
+            data = await self._reader.read(self._chunk)
+            if not data:
+                self.eof = True
+                return []
+            messages = self._parser.feed(data)
+            if messages:
+                return messages
+
+    # Output
+
+    def write(self, data: bytes) -> None:
+        """Queue whole lines; they leave with the next flush, at the latest in the next turn of the loop.
+
+        Never waits and never raises; what is written to a lost or closing connection is dropped.
+        """
+        if self.closing:
+            return
+        self._out.append(data)
+        self._size += len(data)
+        if not self._gathering:
+            self._gathering = True
+            self._loop.call_soon(self.flush)
+        elif self._size > self.limits.write_high:
+            self._flush()
+
+    def send(self, *messages: Message) -> None:
+        """Queue messages; see :meth:`write`."""
+        self.write(b"".join(map(bytes, messages)))
+
+    def gather(self) -> None:
+        """Promise a :meth:`flush`, so that :meth:`write` does not have to schedule one."""
+        self._gathering = True
+
+    def flush(self) -> None:
+        """Hand what is queued to the transport, in one write."""
+        self._gathering = False
+        if self._out:
+            self._flush()
+
+    def _flush(self) -> None:
+        # join and one write: writelines() has lost data in several versions of asyncio, and costs a send for each line
+        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
+        self._size = 0
+        if not self.lost:
+            self._written += len(data)
+            self._writer.write(data)
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait to be sent: queued here or held by the transport."""
+        return self._size + (0 if self.lost else self._writer.transport.get_write_buffer_size())
+
+    async def drain(self) -> None:
+        """Wait until the output is below the low-water mark. Cancelling it is safe.
+
+        Raises:
+            ConnectionLost: the connection ended, or the peer took nothing for ``Limits.stall_timeout``.
+        """
+        self.flush()
+        while self.paused and not self.lost:
+            if self._drained is None:
+                self._drained = self._loop.create_future()
+            # Several may wait for the one future, so none of them may cancel it.
+            await asyncio.shield(self._drained)
+        if self.lost:
+            raise ConnectionLost(self.reason or "connection lost", device=self.description)
+
+    # The end
+
+    async def close(self) -> None:
+        """End the connection: send what is queued, tell the peer, and wait until the transport is gone.
+
+        Takes ``Limits.close_timeout`` at most; then, or when cancelled, the transport is aborted.
+        """
+        self.begin_close()
+        if self.lost:
+            return
+        try:
+            async with async_timeout.timeout(self.limits.close_timeout):
+                await self.wait_lost()
+        except TimeoutError:
+            pass
+        finally:
+            self.abort()
+
+    def begin_close(self) -> None:
+        """Start to end the connection, without waiting; :meth:`close` waits.
+
+        This side's end goes out first, and what the peer still sends is dropped until it ends its own: closing a
+        socket with unread input would make the kernel reset the connection and destroy what it has not delivered yet.
+        """
+        if self.closing:
+            return
+        self.flush()
+        self.closing = True
+        transport = self._writer.transport
+        if self.lost or transport.is_closing():
+            return
+        if self.eof or not transport.can_write_eof():
+            transport.close()
+            return
+        with contextlib.suppress(OSError, RuntimeError):
+            transport.write_eof()
+            self._reading.resume_reading()
+
+    def abort(self, reason: str | None = None) -> None:
+        """End the connection now; what was not sent is lost. ``reason`` says which fault of the peer was to blame."""
+        if reason is not None and self.reason is None:
+            self.reason = reason
+        self.closing = True
+        self._out.clear()
+        self._size = 0
+        if not self.lost:
+            self._writer.transport.abort()
+
+    async def wait_lost(self) -> None:
+        """Wait until the transport is gone. Cancelling it is safe."""
+        if self.lost:
+            return
+        if self._gone is None:
+            self._gone = self._loop.create_future()
+        await asyncio.shield(self._gone)
+
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Have ``callback()`` called once when the transport is gone; at once if it is already."""
+        if self.lost:
+            callback()
+        else:
+            self._lost_callbacks.append(callback)
+
+    def get_extra_info(self, name: str) -> Any:
+        """Return what the transport knows by that name: ``socket``, ``peercert``, ``sockname``, ..."""
+        return self._writer.get_extra_info(name)
+
+    # Told by the protocol
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Take note that the transport is gone."""
+        self.lost = self.closing = True
+        self.error = error
+        self._out.clear()
+        self._size = 0
+        self.resumed()
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+        callbacks, self._lost_callbacks = self._lost_callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def stalled(self) -> None:
+        """Take note that the output is above the high-water mark."""
+        self.paused = True
+        if self._stall is None:
+            self._watch_stall(-1)
+
+    def resumed(self) -> None:
+        """Take note that the output is below the low-water mark again, or will never be."""
+        self.paused = False
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+        if self._drained is not None:
+            if not self._drained.done():
+                self._drained.set_result(None)
+            self._drained = None
+
+    def _watch_stall(self, before: int) -> None:
+        """Abort a peer that took nothing since the last look, or look again later."""
+        taken = self._written - self._writer.transport.get_write_buffer_size()
+        if taken == before:
+            self._stall = None
+            self.abort(f"did not read for {self.limits.stall_timeout:g} s")
+        else:
+            self._stall = self._loop.call_later(self.limits.stall_timeout, self._watch_stall, taken)
+
+
+class ConnectionProtocol(asyncio.StreamReaderProtocol):
+    """Drives one :class:`Connection` from any asyncio transport.
+
+    Args:
+        limits: bounds of the connection.
+        max_line: bytes of one line; ``limits.max_line`` unless given.
+        on_connection: called with the connection as soon as it is made.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        max_line: int | None = None,
+        on_connection: Callable[[Connection], None] | None = None,
+    ) -> None:
+        # The reader holds twice its limit at the most before it stops the transport.
+        reader = asyncio.StreamReader(limit=limits.read_chunk)
+        super().__init__(reader, self._connected)
+        self._limits = limits
+        self._max_line = max_line
+        self._on_connection = on_connection
+        self.connection: Connection | None = None
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connection = Connection(reader, writer, limits=self._limits, max_line=self._max_line)
+        _prepare_socket(writer.get_extra_info("socket"), self._limits)
+        if self._on_connection is not None:
+            self._on_connection(self.connection)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass data on; once closing, drop it (see :meth:`Connection.begin_close`)."""
+        if self.connection is not None and self.connection.closing:
+            return
+        super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Keep the other direction open, unless this side has ended it already."""
+        keep = super().eof_received()
+        return keep and self.connection is not None and not self.connection.closing
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the stream behind what was received: a reset must not destroy a reply that had come before it."""
+        super().connection_lost(None)
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Pass the transport's word on."""
+        super().pause_writing()
+        if self.connection is not None:
+            self.connection.stalled()
+
+    def resume_writing(self) -> None:
+        """Pass the transport's word on."""
+        super().resume_writing()
+        if self.connection is not None:
+            self.connection.resumed()
+
+
+async def connect(
+    host: str = "",
+    port: int = 0,
+    *,
+    path: str | None = None,
+    ssl: ssl_module.SSLContext | None = None,
+    limits: Limits | None = None,
+) -> Connection:
+    """Connect to a device, by host and port or by the path of a Unix socket.
+
+    Cancelling it is safe.
+
+    Raises:
+        OSError: the device cannot be reached.
+        TimeoutError: not within ``limits.connect_timeout``, the TLS handshake included.
+    """
+    limits = limits or Limits()
+    loop = asyncio.get_running_loop()
+
+    def protocol_factory() -> ConnectionProtocol:
+        return ConnectionProtocol(limits, max_line=limits.max_reply_line)
+
+    async with async_timeout.timeout(limits.connect_timeout):
+        if path is not None:
+            _, protocol = await loop.create_unix_connection(protocol_factory, path, ssl=ssl)
+        else:
+            _, protocol = await loop.create_connection(protocol_factory, host, port, ssl=ssl)
+    if protocol.connection is None:
+        raise ConnectionLost("connection lost while it was made", device=path or f"{host}:{port}")
+    return protocol.connection
+
+
+def _peer(writer: asyncio.StreamWriter) -> tuple[Address | None, str]:
+    """Return the peer's address, where it has one, and what to call it."""
+    peer = writer.get_extra_info("peername")
+    if isinstance(peer, tuple) and len(peer) >= 2:
+        with contextlib.suppress(ValueError):
+            address = Address(ipaddress.ip_address(peer[0].partition("%")[0]), peer[1])
+            return address, str(address)
+    return None, str(peer or writer.get_extra_info("sockname") or "memory")
+
+
+def _prepare_socket(sock: socket.socket | None, limits: Limits) -> None:
+    """Have small messages leave at once, and a peer that vanished noticed; sockets other than TCP have neither."""
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", limits.keepalive_idle),
+        ("TCP_KEEPINTVL", limits.keepalive_interval),
+        ("TCP_KEEPCNT", limits.keepalive_count),
+        # Data that nobody acknowledges ends the connection as soon as silence that nobody answers would.
+        ("TCP_USER_TIMEOUT", 1000 * (limits.keepalive_idle + limits.keepalive_interval * limits.keepalive_count)),
+    ):
+        if hasattr(socket, name):
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
