@@ -1,0 +1,151 @@
+"""One request while it is being answered. Law: exactly one reply leaves, whatever the handler does.
+
+The context is what a handler sees of its client. Early replies, informs and the final reply all go through it, so the
+rule is kept in one place; formatting is here too, because a handler's values become bytes exactly once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..reports import logger
+from ..wire.message import escape
+from ..wire.values import encode
+
+if TYPE_CHECKING:
+    from ..wire.dialect import Dialect
+    from ..wire.message import Message
+    from .handlers import Handler
+    from .session import ClientConnection
+
+__all__ = ["RequestContext", "format_line"]
+
+
+def format_line(head: bytes, arguments: Iterable[object], dialect: Dialect) -> bytes:
+    """Return a whole line: ``head``, and the values as arguments in ``dialect``.
+
+    Raises:
+        TypeError, ValueError: a value that has no form on the wire.
+    """
+    return b" ".join([head, *[escape(encode(argument, dialect)) for argument in arguments]]) + b"\n"
+
+
+class RequestLogger(logging.LoggerAdapter[Any]):
+    """Adds who asked what to each line."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Put client and request behind the text."""
+        extra = self.extra or {}
+        return f"{msg} [{extra['client']} ?{extra['request']}]", kwargs
+
+
+class RequestContext:
+    """What a handler knows of the request that it answers.
+
+    Attributes:
+        client: who asked; ``client.address``, ``client.inform()``, ``client.disconnect()``.
+        message: the request as it came, arguments undecoded.
+        replied: whether the reply has left.
+    """
+
+    __slots__ = ("client", "handler", "message", "replied")
+
+    def __init__(self, client: ClientConnection, message: Message, handler: Handler) -> None:
+        self.client = client
+        self.message = message
+        self.handler = handler
+        self.replied = False
+
+    @property
+    def logger(self) -> logging.LoggerAdapter[Any]:
+        """A logger whose lines name the client and the request."""
+        return RequestLogger(logger, {"client": self.client.description, "request": self.message.name})
+
+    @property
+    def inform_head(self) -> bytes:
+        """The start of an inform that belongs to the reply: name and id as the request has them (5.1, section 2.3)."""
+        mid = self.message.mid
+        return self.handler.inform_head if mid is None else b"%b[%d]" % (self.handler.inform_head, mid)
+
+    def inform(self, *arguments: object) -> None:
+        """Send one inform that belongs to the reply, without waiting; see :meth:`informs` for many.
+
+        Raises:
+            UsageError: the reply has left already.
+            TypeError, ValueError: a value that has no form on the wire.
+        """
+        self._open("inform")
+        self.client.connection.write(format_line(self.inform_head, arguments, self.client.dialect))
+
+    async def informs(self, rows: Iterable[object]) -> int:
+        """Send many informs, each a tuple of values or one value, and return how many.
+
+        Gives the other clients a turn after every ``Limits.batch_time`` of work, and waits while this one does not
+        read. Cancelling it ends after a whole inform.
+
+        Raises:
+            UsageError: the reply has left already.
+            ConnectionLost: the client went.
+        """
+        head, dialect = self.inform_head, self.client.dialect
+        return await self.send_lines(
+            format_line(head, row if isinstance(row, tuple) else (row,), dialect) for row in rows
+        )
+
+    async def send_lines(self, lines: Iterator[bytes]) -> int:
+        """Send whole lines that were formatted already, as :meth:`informs` does, and return how many."""
+        self._open("informs")
+        count = 0
+        client = self.client
+        write, due = client.connection.write, client.turn_is_over
+        client.begin_turn()
+        for line in lines:
+            write(line)
+            count += 1
+            if due():
+                await client.end_turn()
+        return count
+
+    def reply(self, *arguments: object) -> None:
+        """Reply before the handler ends; the first argument is the return code. What the handler returns is then moot.
+
+        Raises:
+            UsageError: the reply has left already.
+            TypeError, ValueError: a value that has no form on the wire; nothing was sent.
+        """
+        self._open("reply")
+        line = format_line(self._reply_head(), arguments, self.client.dialect)
+        self.replied = True
+        self.client.connection.write(line)
+
+    def finish(self, result: object) -> None:
+        """Send the successful reply with what the handler returned, unless it has replied itself."""
+        if self.replied:
+            if result is not None:
+                logger.error("?%s replied and returned a value as well, which is dropped", self.message.name)
+            return
+        mid = self.message.mid
+        handler = self.handler
+        if result is None:  # most replies: 0.2 us
+            line = handler.ok if mid is None else b"%b[%d] ok\n" % (handler.head, mid)
+        else:
+            parts = [self._reply_head(), b"ok", *map(escape, handler.encode(result))]
+            line = b" ".join(parts) + b"\n"
+        self.replied = True
+        self.client.connection.write(line)
+
+    def refuse(self, code: str, text: str) -> None:
+        """Send an unsuccessful reply, unless the handler has replied itself."""
+        if not self.replied:
+            self.reply(code, text)
+
+    def _reply_head(self) -> bytes:
+        mid = self.message.mid
+        return self.handler.head if mid is None else b"%b[%d]" % (self.handler.head, mid)
+
+    def _open(self, what: str) -> None:
+        if self.replied:
+            raise UsageError(f"?{self.message.name}: {what} after the reply has left")
