@@ -1,0 +1,106 @@
+"""Who is told of which inform. Law: one program's callback that raises concerns neither the others nor the client.
+
+Callbacks get the :class:`Message`. Methods named ``inform_*`` of a :class:`Client` subclass get the arguments instead,
+decoded by their annotations; what no one handles goes to ``unhandled_inform``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+from ..errors import InvalidReply, UsageError
+from ..model.signature import Signature
+from ..reports import TroubleLog, report_exception
+from ..wire.dialect import Dialect
+from ..wire.message import Message
+
+__all__ = ["InformTable", "typed_callback"]
+
+Callback = Callable[[Message], object]
+
+_PREFIX = "inform_"
+
+
+class InformTable:
+    """The callbacks of one client by the name of the inform, in the order they were added."""
+
+    __slots__ = ("_callbacks", "_unhandled")
+
+    def __init__(self, unhandled: Callback | None = None) -> None:
+        self._callbacks: dict[str, tuple[Callback, ...]] = {}  # tuples: changing one while it is walked is harmless
+        self._unhandled = unhandled
+
+    def add(self, name: str, callback: Callback) -> Callable[[], None]:
+        """Have ``callback(message)`` called for each inform ``name``; return a function that ends this.
+
+        Raises:
+            UsageError: the callback is a coroutine function, which nobody would await.
+        """
+        if inspect.iscoroutinefunction(callback):
+            raise UsageError(f"the callback for #{name} must be a plain function: {callback!r}")
+        self._callbacks[name] = (*self._callbacks.get(name, ()), callback)
+
+        def cancel() -> None:
+            left = list(self._callbacks.get(name, ()))
+            if callback in left:
+                left.remove(callback)
+                self._callbacks[name] = tuple(left)
+                if not left:
+                    del self._callbacks[name]
+
+        return cancel
+
+    def dispatch(self, inform: Message) -> None:
+        """Call who wants to know of ``inform``. Exceptions are logged."""
+        callbacks = self._callbacks.get(inform.name)
+        if callbacks is None:
+            if self._unhandled is None:
+                return
+            callbacks = (self._unhandled,)
+        for callback in callbacks:
+            try:
+                callback(inform)
+            except Exception:  # noqa: BLE001 - a program's callback may raise anything
+                report_exception("callback %r raised on #%s", callback, inform.name)
+
+
+def typed_callback(
+    function: Callable[..., object], name: str, dialect: Callable[[], Dialect], trouble: TroubleLog
+) -> Callback:
+    """Return a callback that decodes an inform's arguments by ``function``'s annotations and passes them on.
+
+    An inform whose arguments do not fit is counted and logged; ``function`` is not called.
+
+    Raises:
+        UsageError: ``function`` is no plain function, or has an annotation that nothing on the wire corresponds to.
+    """
+    signatures: dict[Dialect, Signature] = {}  # times are read differently in version 4
+
+    def signature(spoken: Dialect) -> Signature:
+        found = signatures.get(spoken)
+        if found is None:
+            found = signatures[spoken] = Signature(function, skip=0, dialect=spoken, name=name)
+        return found
+
+    if signature(dialect()).kind != "plain":
+        raise UsageError(f"the handler of #{name} must be a plain function: {function!r}")
+
+    def call(inform: Message) -> None:
+        try:
+            values = signature(dialect()).bind(inform.arguments)
+        except InvalidReply as error:
+            trouble.tell("bad inform", "#%s: %s", name, error.text)
+            return
+        function(*values)
+
+    return call
+
+
+def inform_methods(owner: object) -> dict[str, Callable[..., object]]:
+    """Return the ``inform_*`` methods of ``owner`` by the names of their informs; its class's MRO decides."""
+    return {
+        attribute.removeprefix(_PREFIX).replace("_", "-"): getattr(owner, attribute)
+        for attribute in dir(type(owner))
+        if attribute.startswith(_PREFIX) and callable(getattr(type(owner), attribute))
+    }

@@ -1,0 +1,126 @@
+"""Informs as they come. Law: the request lives as long as its reader; a reader that is dropped is a request given up.
+
+What the client holds is the mailbox, never the stream, so that a loop left with ``break`` frees the stream at once, and
+the next inform, or the deadline, finds nobody reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from ..errors import UsageError
+from ..wire.message import Message
+from .pending import Slot
+from .replies import Reply
+
+__all__ = ["InformStream", "Mailbox"]
+
+_Slot = Slot["asyncio.Future[Message | Exception]"]
+
+
+class Mailbox:
+    """Where informs wait for the reader of a stream."""
+
+    __slots__ = ("_reader", "_waiter", "informs")
+
+    def __init__(self, reader: InformStream) -> None:
+        self.informs: deque[Message] = deque()
+        self._reader = weakref.ref(reader)
+        self._waiter: asyncio.Future[None] | None = None
+
+    def push(self, inform: Message) -> bool:
+        """Take one inform; False if the reader is gone."""
+        if self._reader() is None:
+            return False
+        self.informs.append(inform)
+        self.wake()
+        return True
+
+    def __len__(self) -> int:
+        """How many informs wait."""
+        return len(self.informs)
+
+    def wake(self) -> None:
+        """Let the reader look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Wait until there is something to look at. Cancelling it is safe.
+
+        Raises:
+            UsageError: another task is waiting already.
+        """
+        if self._waiter is not None:
+            raise UsageError("a stream of informs has one reader")
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+
+class InformStream:
+    """The informs of one request: ``async for inform in client.stream("calibrate")``.
+
+    The request is sent when the reading begins. The loop ends with the reply, which is then in :attr:`reply`. Leaving
+    it early gives the request up: at once after ``async with`` or :meth:`aclose`, otherwise when the next inform comes.
+    """
+
+    def __init__(
+        self, submit: Callable[[Mailbox], _Slot], settle: Callable[[_Slot], Reply], give_up: Callable[[_Slot], None]
+    ) -> None:
+        self._submit = submit
+        self._settle = settle
+        self._give_up = give_up
+        self._mailbox = Mailbox(self)
+        self._slot: _Slot | None = None
+        self._finished = False
+        self.reply: Reply | None = None  #: the reply, once the loop has ended; its ``informs`` are empty
+
+    def __aiter__(self) -> Self:
+        """Return the stream itself: it can be read once."""
+        return self
+
+    async def __anext__(self) -> Message:
+        """Return the next inform. Cancelling it loses nothing: the next call returns what this one would have.
+
+        Raises:
+            StopAsyncIteration: the request succeeded.
+            FailReply, InvalidReply, ConnectionLost, NotConnected, RequestTimeout, ReplyTooLong: as of a request.
+        """
+        if self._finished:
+            raise StopAsyncIteration
+        if self._slot is None:
+            self._slot = self._submit(self._mailbox)
+        mailbox = self._mailbox
+        while True:
+            if mailbox.informs:
+                return mailbox.informs.popleft()
+            if self._slot.future.done():
+                self._finished = True
+                self.reply = self._settle(self._slot)
+                raise StopAsyncIteration
+            await mailbox.wait()
+
+    async def aclose(self) -> None:
+        """Give the request up unless it is answered; does not wait. Closing again does nothing."""
+        if not self._finished and self._slot is not None:
+            self._give_up(self._slot)
+        self._finished = True
+        self._mailbox.wake()
+
+    async def __aenter__(self) -> Self:
+        """Return the stream itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the stream."""
+        await self.aclose()
