@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Union
 
@@ -105,6 +106,11 @@ class Address:
 
     def __bytes__(self) -> bytes:
         return str(self).encode("ascii")
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the host as text and the port, as what connects takes them: ``Client(*device.address)``."""
+        yield str(self.host)
+        yield self.port
 
 
 @attrs.frozen
