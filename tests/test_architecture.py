@@ -35,8 +35,12 @@ FLOORS = {
 # Below this floor everything is decided without waiting and without knowing the time.
 FIRST_WITH_IO = 3
 IO_MODULES = {"asyncio", "async_timeout", "logging", "selectors", "socket", "ssl", "threading", "time"}
-# The doors to the time and to the log, through which all of this package goes.
-DOORS = {("clock", "time"), ("reports", "logging")}
+# (module, what it imports): why. Through each of these doors all that is below FIRST_WITH_IO goes.
+DOORS = {
+    ("clock", "time"): "the only reader of clocks",
+    ("reports", "logging"): "the only way to the log",
+    ("model.stream", "asyncio"): "`async for reading in sensor.readings()` waits for the next item, and for no I/O",
+}
 CLOCKS = {
     "time": {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"},
     "datetime": {"now", "utcnow", "today"},

@@ -8,21 +8,18 @@ tens of thousands of sensors that nobody looks at.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from .. import reports
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import UsageError
 from ..limits import Limits
 from ..wire.datatypes import Range
-from ..wire.dialect import V51, Dialect, parse_version
-from ..wire.formats import time_encoder
-from ..wire.values import registry
 from ..wire.valuetype import ValueType
 from . import reading as _reading
-from .checks import check_auto, check_name, check_status, check_text, check_time
+from .checks import check_status, check_time
+from .nameplate import Nameplate
 from .observers import Feed, Staleness
-from .ranges import Ranges
 from .reading import Reading
 from .stream import Stream
 
@@ -45,7 +42,7 @@ class ThreadsafeLoop(Protocol):
         """Call ``callback(*args)`` in the loop's thread, soon."""
 
 
-class Sensor(Generic[T]):
+class Sensor(Nameplate[T]):
     """One quantity that a device measures: a name, a type, and the current reading (5.1, section 7).
 
     The status follows from the value unless it is given: by ``status_func``; else by the ranges (section 7.2):
@@ -76,18 +73,12 @@ class Sensor(Generic[T]):
 
     __slots__ = (
         "__weakref__",
-        "_auto",
         "_clock",
-        "_description",
         "_judge",
-        "_name",
         "_observers",
         "_pending",
-        "_ranges",
         "_reading",
         "_staleness",
-        "_type",
-        "_units",
         "_untouched",
     )
 
@@ -143,14 +134,9 @@ class Sensor(Generic[T]):
         stale_after: float | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._type: ValueType[T] = type if isinstance(type, ValueType) else registry.resolve(type)
-        self._name = check_name(name)
-        self._description = check_text(description, "description", name)
-        self._units = check_text(units, "units", name)
+        super().__init__(type, name, description, units, nominal, warn, auto)
         self._clock = clock or SYSTEM_CLOCK
-        self._ranges = Ranges.make(self._type, nominal, warn)
         self._judge: Callable[[T], _reading.Status] | None = status_func or self._ranges
-        self._auto = check_auto(auto)
         self._pending: list[Reading[T]] | None = None
         self._staleness: Staleness | None = None
         self._observers: tuple[Observer, ...] = ()
@@ -165,51 +151,6 @@ class Sensor(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<{self.__class__.__name__} {self._name} {self._type.name} {self.value!r} {self.status.value}>"
-
-    @property
-    def name(self) -> str:
-        """The name, as on the wire."""
-        return self._name
-
-    @property
-    def description(self) -> str:
-        """What it measures, for humans."""
-        return self._description
-
-    @property
-    def units(self) -> str:
-        """The units of the value, for humans; may be empty."""
-        return self._units
-
-    @property
-    def type(self) -> ValueType[T]:
-        """The type of the values: what checks, encodes and decodes them."""
-        return self._type
-
-    @property
-    def type_name(self) -> str:
-        """The type by its name in the specification: ``float``, ``discrete``, ..."""
-        return self._type.name
-
-    @property
-    def params(self) -> tuple[bytes, ...]:
-        """What ?sensor-list tells after the type, in protocol 5.1: options or ranges."""
-        return self.format_params(V51)
-
-    @property
-    def nominal(self) -> tuple[T, T] | None:
-        """The range of expected values, both ends included, or None."""
-        return None if self._ranges is None else self._ranges.nominal
-
-    @property
-    def warn(self) -> tuple[T, T] | None:
-        """The range outside which a value is an error, both ends included, or None."""
-        return None if self._ranges is None else self._ranges.warn
-
-    @property
-    def auto(self) -> tuple[Any, ...] | None:
-        """What the strategy ``auto`` means here, as (name, parameter, ...); None: every reading is sent."""
-        return self._auto
 
     @property
     def stale_after(self) -> float | None:
@@ -380,26 +321,3 @@ class Sensor(Generic[T]):
                 observer(self, reading)
             except Exception:  # noqa: BLE001 - the next observer is to be told, whatever this one did
                 reports.report_exception("observer %r of sensor %s failed", observer, self._name)
-
-    def format_params(self, protocol: Dialect | str) -> tuple[bytes, ...]:
-        """Return what ?sensor-list tells after the type: discrete options, or ranges of numbers (section 7.2).
-
-        ``protocol`` is a dialect or a version, as "5.1"; UnsupportedProtocol if there is no such version.
-        """
-        dialect = protocol if isinstance(protocol, Dialect) else parse_version(protocol)
-        params = self._type.params
-        if self._ranges is not None:
-            params = tuple(map(self._type.encoder(dialect), self._ranges.bounds))
-        return dialect.sensor_params(self._type.name, params)
-
-    def format_reading(self, reading: Reading[T], protocol: Dialect | str) -> tuple[bytes, bytes, bytes]:
-        """Return (timestamp, status, value) of a reading of this type as ``protocol`` writes them; not escaped yet.
-
-        ``protocol`` is a dialect or a version, as "5.1"; UnsupportedProtocol if there is no such version.
-        """
-        dialect = protocol if isinstance(protocol, Dialect) else parse_version(protocol)
-        return (
-            time_encoder(dialect)(reading.timestamp),
-            dialect.encode_status(reading.status.wire),
-            self._type.encoder(dialect)(reading.value),
-        )
