@@ -16,9 +16,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-__all__ = ["MemoryTransport", "memory_pair", "memory_streams"]
+__all__ = ["CHUNK", "MemoryTransport", "memory_pair", "memory_streams"]
 
-_CHUNK = 64 * 1024  # bytes given to a protocol at once, as the event loops read about as much from a socket
+CHUNK = 64 * 1024  #: bytes given to a protocol at once, as the event loops read about as much from a socket
 _HIGH_WATER = 64 * 1024  # bytes, the default of asyncio's own transports
 
 StreamPair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -303,7 +303,7 @@ def memory_pair(
     far: asyncio.BaseProtocol,
     *,
     addresses: tuple[Any, Any] | None = None,
-    chunk: int = _CHUNK,
+    chunk: int = CHUNK,
 ) -> tuple[MemoryTransport, MemoryTransport]:
     """Connect two protocols of the running loop; both have had ``connection_made`` when this returns.
 
@@ -334,7 +334,7 @@ def memory_pair(
 
 
 def memory_streams(
-    *, limit: int = _HIGH_WATER, addresses: tuple[Any, Any] | None = None, chunk: int = _CHUNK
+    *, limit: int = _HIGH_WATER, addresses: tuple[Any, Any] | None = None, chunk: int = CHUNK
 ) -> tuple[StreamPair, StreamPair]:
     """Return the two ends of a new connection, each as (reader, writer), as ``asyncio.open_connection`` returns one.
 

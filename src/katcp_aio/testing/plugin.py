@@ -1,0 +1,86 @@
+"""Fixtures for pytest. Law: a test that asks for none of them runs as it would without this module.
+
+Loaded by itself where the package is installed. The fixtures need pytest-asyncio 1.5 or later, in either of its modes;
+each lasts for one test, and cleans up after it.
+
+``manual_clock``
+    the :class:`ManualClock` that drives this test's event loop.
+``fake_device``
+    a :class:`FakeDevice` of version 5.1.
+``recorder``
+    a new :class:`Recorder`.
+``serve``
+    ``served = await serve(device)`` serves a device in memory until the test ends; see :func:`katcp_aio.testing.serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+from typing import Any
+
+import pytest
+
+from .clock import ManualClock, ManualLoop
+from .device import FakeDevice
+from .recorder import Recorder
+from .serving import Served
+from .serving import serve as serve_in_memory
+
+try:
+    from pytest_asyncio import fixture as async_fixture
+except ImportError:  # without it, what needs a loop cannot run, and the rest can
+    async_fixture = pytest.fixture  # type: ignore[assignment]
+
+__all__ = ["fake_device", "manual_clock", "pytest_asyncio_loop_factories", "recorder", "serve"]
+
+_Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
+
+
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Generator[None, _Factories | None, _Factories]:
+    """Run a test that asks for ``manual_clock``, itself or by one of its fixtures, in a loop of that clock.
+
+    A wrapper, so that the loops which a project chooses for its other tests stay as they are.
+    """
+    factories = yield
+    if "manual_clock" in getattr(item, "fixturenames", ()):
+        return {"manual": ManualLoop}
+    return factories or {"asyncio": asyncio.new_event_loop}
+
+
+@async_fixture
+async def manual_clock(request: pytest.FixtureRequest) -> ManualClock:
+    """Return the clock that drives this test's event loop; to a test that is no coroutine, a new clock."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, ManualLoop):
+        return loop.clock
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        pytest.fail("manual_clock needs pytest-asyncio 1.5 or later, and a loop for this test alone")
+    return ManualClock()
+
+
+@async_fixture
+async def fake_device() -> AsyncIterator[FakeDevice]:
+    """Yield a scripted device; it is closed after the test."""
+    async with FakeDevice() as device:
+        yield device
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    """Return a new recorder."""
+    return Recorder()
+
+
+@async_fixture
+async def serve() -> AsyncIterator[Callable[[Any], Awaitable[Served[Any]]]]:
+    """Yield an async function that serves a device in memory; those served are stopped after the test."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(server: Any) -> Served[Any]:
+            return await stack.enter_async_context(serve_in_memory(server))
+
+        yield start

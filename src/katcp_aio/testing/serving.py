@@ -1,0 +1,114 @@
+"""A device without a socket. Law: what a test asks of a served device goes the way that a network client's would go.
+
+::
+
+    async with serve(Pump()) as served:
+        peer = served.peer()                                   # a raw client
+        assert (await peer.ask("?watchdog[1]"))[-1].ok
+        async with Client("pump", connector=served.connector) as client:
+            await client.request("set-rate", 2.5)
+
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Generic, Protocol, TypeVar
+
+from ..connection import Connection, ConnectionProtocol
+from ..limits import Limits
+from .memory import CHUNK, memory_pair
+from .peer import Peer
+
+__all__ = ["MakesProtocols", "Servable", "Served", "connect_in_memory", "serve"]
+
+
+class MakesProtocols(Protocol):
+    """Whatever makes one protocol for each client: a :class:`DeviceServer`, a :class:`FakeDevice`, ..."""
+
+    def make_protocol(self) -> asyncio.BaseProtocol:
+        """Return the protocol of a new client."""
+
+
+class Servable(MakesProtocols, Protocol):
+    """A device that can be served in memory: a :class:`DeviceServer`."""
+
+    async def start(self, listen: bool = True) -> Any:
+        """Start it, with or without sockets."""
+
+    async def stop(self, timeout: float | None = None) -> Any:
+        """Stop it."""
+
+
+_S = TypeVar("_S", bound=MakesProtocols)
+
+
+def connect_in_memory(server: MakesProtocols, *, limits: Limits | None = None, chunk: int = CHUNK) -> Connection:
+    """Return a client's :class:`Connection` to ``server``, made in memory.
+
+    Args:
+        limits: the client's bounds.
+        chunk: the most bytes delivered at once, in either direction; see :func:`memory_pair`.
+    """
+    limits = limits or Limits()
+    protocol = ConnectionProtocol(limits, max_line=limits.max_reply_line)
+    memory_pair(protocol, server.make_protocol(), chunk=chunk)
+    if protocol.connection is None:
+        raise ConnectionResetError("the device refused the connection")
+    return protocol.connection
+
+
+class Served(Generic[_S]):
+    """A device that serves in memory.
+
+    Attributes:
+        server: the device itself.
+    """
+
+    def __init__(self, server: _S) -> None:
+        self.server = server
+        self._peers: list[Peer] = []
+
+    async def connector(self) -> Connection:
+        """Return a new client's connection to the device; for ``Client(connector=served.connector)``."""
+        return connect_in_memory(self.server)
+
+    def peer(self, *, chunk: int = CHUNK) -> Peer:
+        """Return a new raw client, connected; the device's greeting is the first that it hears.
+
+        Args:
+            chunk: the most bytes delivered at once, in either direction; see :func:`memory_pair`.
+        """
+        peer = Peer()
+        memory_pair(peer, self.server.make_protocol(), chunk=chunk)
+        self._peers.append(peer)
+        return peer
+
+    async def close_peers(self) -> None:
+        """Close the raw clients that are still open, as :func:`serve` does at the end."""
+        for peer in self._peers:
+            if not peer.lost:
+                peer.abort()
+                await peer.close()
+        self._peers.clear()
+
+
+_Device = TypeVar("_Device", bound=Servable)
+
+
+@contextlib.asynccontextmanager
+async def serve(server: _Device) -> AsyncIterator[Served[_Device]]:
+    """Start ``server`` without any socket, and stop it on the way out.
+
+    Raises:
+        whatever its ``on_start``, ``on_stop`` and service tasks raise.
+    """
+    await server.start(listen=False)
+    served = Served(server)
+    try:
+        yield served
+    finally:
+        await served.close_peers()
+        await server.stop()
