@@ -74,6 +74,10 @@ class Limits:
     negotiate_timeout: float = _bound(2.0, "seconds to wait for the device to say what protocol it speaks")
     max_pending: int = _count(10_000, "requests of one client that wait for a reply; more: UsageError")
     max_informs: int = _count(1_000_000, "informs kept for one reply; more: ReplyTooLong")
+    late_timeout: float = _bound(
+        5.0, "seconds that the missing reply to a request given up may hold up the next; longer: connected anew"
+    )
+    max_mailbox: int = _count(1000, "informs waiting in a stream; more: the device is not read until they are taken")
     max_log_context: int = _count(20, "#log informs kept to explain a reply that fails without a reason")
     bulk_batch: int = _count(500, "sensors named in one bulk ?sensor-sampling")
     max_readings: int = _count(1000, "readings waiting in one async iterator; more: the oldest are dropped and counted")

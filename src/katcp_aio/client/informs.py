@@ -15,7 +15,7 @@ from ..reports import TroubleLog, report_exception
 from ..wire.dialect import Dialect
 from ..wire.message import Message
 
-__all__ = ["InformTable", "typed_callback"]
+__all__ = ["InformTable", "inform_methods", "typed_callback"]
 
 Callback = Callable[[Message], object]
 

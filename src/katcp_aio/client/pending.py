@@ -40,6 +40,9 @@ class Sink(Protocol):
     def wake(self) -> None:
         """Take note that the request has its outcome."""
 
+    def __len__(self) -> int:
+        """How many informs wait to be read."""
+
 
 F = TypeVar("F", bound=Future)
 
@@ -239,5 +242,5 @@ class Pending(Generic[F]):
         waited_for = [slot for slot in self if slot.sent and slot.given_up is None]
         self._head = None
         for table in (self._by_mid, self._ghosts, self.expected, self._bare):
-            table.clear()  # type: ignore[attr-defined]
+            table.clear()
         return waited_for

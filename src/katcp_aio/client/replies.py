@@ -12,11 +12,11 @@ from typing import Any
 import attrs
 
 from ..errors import FailReply, InvalidReply, ProtocolError, RequestError
-from ..wire.dialect import Dialect
+from ..wire.dialect import V51, Dialect
 from ..wire.message import Message, MessageType
 from ..wire.values import encode, registry
 
-__all__ = ["Reply", "decode_values", "encode_values", "reply_error", "telling_log"]
+__all__ = ["Reply", "decode_values", "encode_values", "in_seconds", "reply_error", "telling_log"]
 
 
 @attrs.frozen
@@ -117,6 +117,7 @@ def in_seconds(reply: Message, dialect: Dialect) -> Message:
 
 
 _SAMPLING = "sensor-sampling"
+_SECONDS = V51  # a dialect that writes numbers as they are
 
 
 def _whole(milliseconds: float) -> bytes:

@@ -24,14 +24,37 @@ _Slot = Slot["asyncio.Future[Message | Exception]"]
 
 
 class Mailbox:
-    """Where informs wait for the reader of a stream."""
+    """Where informs wait for the reader of a stream.
 
-    __slots__ = ("_reader", "_waiter", "informs")
+    Args:
+        reader: the stream.
+        on_taken: called when the reader has taken the last inform, or is gone.
+    """
 
-    def __init__(self, reader: InformStream) -> None:
+    __slots__ = ("_on_taken", "_reader", "_waiter", "informs")
+
+    def __init__(self, reader: InformStream, on_taken: Callable[[], None]) -> None:
         self.informs: deque[Message] = deque()
-        self._reader = weakref.ref(reader)
+        self._on_taken = on_taken
+        self._reader = weakref.ref(reader, lambda _reader: on_taken())
         self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether somebody may still read."""
+        return self._reader() is not None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the reader waits for the next inform."""
+        return self._waiter is not None
+
+    def take(self) -> Message:
+        """Take the oldest inform out."""
+        inform = self.informs.popleft()
+        if not self.informs:
+            self._on_taken()
+        return inform
 
     def push(self, inform: Message) -> bool:
         """Take one inform; False if the reader is gone."""
@@ -73,12 +96,16 @@ class InformStream:
     """
 
     def __init__(
-        self, submit: Callable[[Mailbox], _Slot], settle: Callable[[_Slot], Reply], give_up: Callable[[_Slot], None]
+        self,
+        submit: Callable[[Mailbox], _Slot],
+        settle: Callable[[_Slot], Reply],
+        give_up: Callable[[_Slot], None],
+        on_taken: Callable[[], None],
     ) -> None:
         self._submit = submit
         self._settle = settle
         self._give_up = give_up
-        self._mailbox = Mailbox(self)
+        self._mailbox = Mailbox(self, on_taken)
         self._slot: _Slot | None = None
         self._finished = False
         self.reply: Reply | None = None  #: the reply, once the loop has ended; its ``informs`` are empty
@@ -101,7 +128,7 @@ class InformStream:
         mailbox = self._mailbox
         while True:
             if mailbox.informs:
-                return mailbox.informs.popleft()
+                return mailbox.take()
             if self._slot.future.done():
                 self._finished = True
                 self.reply = self._settle(self._slot)

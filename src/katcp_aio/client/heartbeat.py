@@ -1,0 +1,64 @@
+"""Whether a silent device is still there. Law: asks only when nothing else would tell, and never holds up a request.
+
+A device that answers requests one after another does not answer ?watchdog while it is busy with another, so a request
+under way suspends the heartbeat; it has a timeout of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from .desk import Desk, RequestSlot
+
+__all__ = ["Heartbeat"]
+
+_MISSED = 2  # questions without any sign of life
+
+
+class Heartbeat:
+    """Asks ?watchdog after each ``period`` of silence, and calls ``on_dead`` when two in a row had no answer.
+
+    Anything that the device sends is a sign of life, and so is any reply: some devices do not know ?watchdog.
+
+    Args:
+        period: s.
+    """
+
+    __slots__ = ("_asked", "_desk", "_heard", "_missed", "_on_dead", "_period", "_timer")
+
+    def __init__(self, desk: Desk, period: float, on_dead: Callable[[str], None]) -> None:
+        self._desk = desk
+        self._period = period
+        self._on_dead = on_dead
+        self._asked: RequestSlot | None = None
+        self._heard = desk.batches
+        self._missed = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._schedule()
+
+    def stop(self) -> None:
+        """Ask no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _schedule(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._period, self._look)
+
+    def _look(self) -> None:
+        desk = self._desk
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            desk.give_up(asked)
+        if desk.batches != self._heard:
+            self._heard = desk.batches
+            self._missed = 0
+        elif asked is not None:
+            self._missed += 1
+        if self._missed >= _MISSED:
+            self._on_dead(f"no answer to {_MISSED} ?watchdog in {_MISSED * self._period:g} s")
+            return
+        if not len(desk):
+            self._asked = desk.submit("watchdog", (), None)
+        self._schedule()

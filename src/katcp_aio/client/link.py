@@ -1,0 +1,205 @@
+"""The connection's life, over and over. Law: one task, owned by the client, and whatever ends it leaves nothing open.
+
+Connect, negotiate, read until it ends, wait, and again. What the task waits for is always cancelled cleanly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import async_timeout
+
+from ..connection import Connection
+from ..errors import ConnectionLost, KatcpError, UsageError
+from ..limits import Limits
+from ..reports import TroubleLog, report_exception
+from ..wire.dialect import Dialect
+from ..wire.message import Message
+from .backoff import Backoff
+from .desk import Desk
+from .heartbeat import Heartbeat
+from .informs import InformTable
+from .negotiation import ASSUMED, GREETING, Negotiation
+from .states import Event, Lifecycle, State
+
+__all__ = ["Link", "reason_of"]
+
+
+class Link:
+    """Keeps one client connected.
+
+    Args:
+        connector: makes a connection; whatever it raises is a failed attempt.
+        desk: gets each connection, and what comes in.
+        lifecycle: is told where things stand.
+        informs: where the greeting and #disconnect are picked up.
+        backoff: how long to wait between attempts; None: one attempt only.
+        heartbeat: s of silence after which the device is asked whether it is there; None: never.
+        preset: the dialect, where the device is not to be asked.
+    """
+
+    def __init__(
+        self,
+        connector: Callable[[], Awaitable[Connection]],
+        desk: Desk,
+        lifecycle: Lifecycle,
+        informs: InformTable,
+        *,
+        limits: Limits,
+        trouble: TroubleLog,
+        backoff: Backoff | None,
+        heartbeat: float | None,
+        preset: Dialect | None,
+    ) -> None:
+        self._connector = connector
+        self._desk = desk
+        self._lifecycle = lifecycle
+        self._limits = limits
+        self._trouble = trouble
+        self._backoff = backoff
+        self._heartbeat = heartbeat
+        self._preset = preset
+        self._negotiation = Negotiation(preset)
+        self._connection: Connection | None = None
+        self._farewell: str | None = None  # why the device says that it ends the connection
+        self._task: asyncio.Task[None] | None = None
+        self.last_error: Exception | None = None  #: why there is no connection, or why the last one ended
+        for name in GREETING:
+            informs.add(name, self._on_greeting)
+        informs.add("disconnect", self._on_disconnect)
+
+    @property
+    def versions(self) -> Mapping[str, tuple[str, ...]]:
+        """What the device said of its versions on this connection, or the last."""
+        return self._negotiation.versions
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        self._lifecycle.advance(Event.START)
+        self._desk.start()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"katcp client {self._desk.device}")
+
+    async def close(self) -> None:
+        """End it. What was promised to the device is sent first, within ``Limits.close_timeout``."""
+        self._end("the client was closed", UsageError("the client is closed"))
+        task = self._task
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+
+    def _end(self, reason: str, refusal: Exception) -> None:
+        """Fail all requests and go to CLOSED, once."""
+        self._desk.shut(reason, refusal)
+        if self._lifecycle.state is not State.CLOSED:
+            self._lifecycle.advance(Event.CLOSE)
+
+    # The task
+
+    async def _run(self) -> None:
+        failures = 0
+        try:
+            while True:
+                lasted = await self._live()
+                if self._backoff is None:
+                    break
+                failures = 0 if lasted >= self._backoff.settle else failures + 1
+                await asyncio.sleep(self._backoff.delay(max(failures - 1, 0)))
+                self._lifecycle.advance(Event.DUE)
+        except Exception as error:  # noqa: BLE001 - a fault of this library must not leave callers waiting
+            report_exception("client of %s ended by a fault", self._desk.device)
+            self.last_error = error
+        reason = "closed" if self.last_error is None else reason_of(self.last_error)
+        self._end(reason, ConnectionLost(reason, device=self._desk.device))
+
+    async def _live(self) -> float:
+        """Connect once, and return how long the connection lasted (s) from when it was negotiated, 0 if it was not."""
+        loop = asyncio.get_running_loop()
+        desk = self._desk
+        since = None
+        try:
+            connection = await self._connector()
+        except Exception as error:  # noqa: BLE001 - a connector is the program's own and may raise anything
+            self._failed(error)
+            return 0.0
+        self._connection = connection
+        try:
+            self._farewell = None
+            self._negotiation = Negotiation(self._preset)
+            self._lifecycle.advance(Event.ESTABLISHED)
+            await self._negotiate(connection)
+            since = loop.time()
+            desk.open(connection, self._negotiation.dialect or ASSUMED)
+            self.last_error = None
+            self._lifecycle.advance(Event.IDENTIFIED)
+            await self._serve(connection)
+        except KatcpError as error:
+            desk.lose(reason_of(error))
+            self._failed(error)
+        finally:
+            self._connection = None
+            await connection.close()
+        return 0.0 if since is None else loop.time() - since
+
+    async def _negotiate(self, connection: Connection) -> None:
+        """Read until it is known what the device speaks, or it has had its time to say so."""
+        negotiation = self._negotiation
+        try:
+            async with async_timeout.timeout(self._limits.negotiate_timeout):
+                while negotiation.dialect is None:
+                    await self._read(connection)
+        except TimeoutError:
+            self._trouble.tell("no greeting", "%s: no greeting, taken to speak %s", self._desk.device, ASSUMED)
+
+    async def _serve(self, connection: Connection) -> None:
+        """Read until the connection ends. Raises ConnectionLost then."""
+        heartbeat = None if self._heartbeat is None else Heartbeat(self._desk, self._heartbeat, connection.abort)
+        desk = self._desk
+        try:
+            while True:
+                await self._read(connection)
+                if desk.crowded:
+                    await desk.room()
+        finally:
+            if heartbeat is not None:
+                heartbeat.stop()
+
+    async def _read(self, connection: Connection) -> None:
+        """Take in what one read brings.
+
+        Raises:
+            ConnectionLost: it brought the end.
+            UnsupportedProtocol: the device said that it speaks what is not spoken here.
+        """
+        messages = await connection.read()
+        self._desk.receive(messages)
+        if self._negotiation.error is not None:
+            raise self._negotiation.error
+        if self._farewell is not None:
+            raise ConnectionLost(self._farewell, device=self._desk.device)
+        if not messages:
+            reason = connection.reason or str(connection.error or "") or "closed by the device"
+            raise ConnectionLost(reason, device=self._desk.device)
+
+    def _failed(self, error: Exception) -> None:
+        self.last_error = error.with_traceback(None)
+        self._trouble.tell("connection", "%s: %s", self._desk.device, reason_of(error))
+        self._lifecycle.advance(Event.LOST)
+
+    # Informs that matter here
+
+    def _on_greeting(self, inform: Message) -> None:
+        negotiation = self._negotiation
+        negotiation.feed(inform)
+        dialect = negotiation.dialect
+        if self._lifecycle.state is State.CONNECTED and dialect is not None and self._connection is not None:
+            self._desk.open(self._connection, dialect)  # a greeting that came late, or in two parts
+
+    def _on_disconnect(self, inform: Message) -> None:
+        reason = b" ".join(inform.arguments).decode("utf-8", "replace")
+        self._farewell = reason or "disconnected by the device"
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an error says, in one line, without the device's name."""
+    return error.reason if isinstance(error, ConnectionLost) else str(error) or type(error).__name__
