@@ -1,0 +1,176 @@
+"""What a person sees. Law: the same story on every output, and not one escape sequence where nobody can see colours.
+
+On a terminal, and with rich installed, tables are redrawn in place; into a pipe or a file goes one line after another.
+What came from a device is made printable before it is shown: it can neither move the cursor nor pass for markup.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol, TextIO
+
+from ..reports import printable
+
+__all__ = ["PlainScreen", "RichScreen", "Row", "Screen", "make_screen", "show", "sparkline"]
+
+Row = tuple[str, ...]
+Refresh = Callable[[], None]
+
+_BARS = "▁▂▃▄▅▆▇█"
+_COLOURS = {
+    "nominal": "green",
+    "warn": "yellow",
+    "error": "bold red",
+    "failure": "bold magenta",
+    "unreachable": "red",
+    "unknown": "dim",
+    "inactive": "dim",
+}
+
+
+class Screen(Protocol):
+    """Where a command writes what people are to read."""
+
+    live: bool  #: whether something can be redrawn in place
+
+    def title(self, text: str) -> None:
+        """Begin."""
+
+    def section(self, text: str) -> None:
+        """Begin the next part."""
+
+    def line(self, text: str = "") -> None:
+        """Write one line."""
+
+    def table(self, columns: Row, rows: Sequence[Row]) -> None:
+        """Write a table; the words of the column ``status`` have their colours."""
+
+    def watch(self, columns: Row, rows: Callable[[], Sequence[Row]]) -> AbstractContextManager[Refresh]:
+        """Show a table; the context's value is to be called when it may be drawn anew, and asks ``rows`` for it."""
+
+
+def make_screen(out: TextIO, *, plain: bool = False) -> Screen:
+    """Return the best screen for ``out``: rich's on a terminal that can, plain lines elsewhere."""
+    if not plain and out.isatty() and os.environ.get("TERM") not in {None, "", "dumb"}:
+        try:
+            return RichScreen(out)
+        except ImportError:  # without the extra `cli`
+            pass
+    return PlainScreen(out)
+
+
+def show(value: object) -> str:
+    """Return a value for people, in one line: floats have three decimals, texts no control characters."""
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return printable(value, longest=60)
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """Return the last ``width`` values as a row of bars, from the lowest of them to the highest."""
+    values = values[-width:]
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    steps = (len(_BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BARS[round((value - low) * steps)] for value in values)
+
+
+class PlainScreen:
+    """Lines, as they come."""
+
+    live = False
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def title(self, text: str) -> None:
+        """Begin."""
+        self.line(text)
+
+    def section(self, text: str) -> None:
+        """Begin the next part, after an empty line."""
+        self.line()
+        self.line(text)
+
+    def line(self, text: str = "") -> None:
+        """Write one line, at once: who reads a pipe reads along."""
+        print(text, file=self._out, flush=True)
+
+    def table(self, columns: Row, rows: Sequence[Row]) -> None:
+        """Write the rows, in columns that are as wide as they need to be."""
+        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+        for row in (columns, *rows):
+            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+            self.line(("  " + "  ".join(cells)).rstrip())
+
+    @contextmanager
+    def watch(self, columns: Row, rows: Callable[[], Sequence[Row]]) -> Iterator[Refresh]:
+        """Show nothing: what changes is told in lines by whoever knows of it."""
+        yield lambda: None
+
+
+class RichScreen:
+    """A terminal, by way of rich, which also knows NO_COLOR.
+
+    Raises:
+        ImportError: rich is not installed.
+    """
+
+    live = True
+
+    def __init__(self, out: TextIO) -> None:
+        from rich.console import Console
+
+        self._console = Console(file=out, highlight=False, markup=False, emoji=False)
+
+    def title(self, text: str) -> None:
+        """Begin, in bold."""
+        self._console.print(text, style="bold")
+
+    def section(self, text: str) -> None:
+        """Begin the next part, under a rule."""
+        from rich.rule import Rule
+        from rich.text import Text
+
+        self._console.print()
+        self._console.print(Rule(Text(text, style="bold"), align="left", style="blue"))
+
+    def line(self, text: str = "") -> None:
+        """Write one line."""
+        self._console.print(text)
+
+    def table(self, columns: Row, rows: Sequence[Row]) -> None:
+        """Write a table."""
+        self._console.print(self._make_table(columns, rows))
+
+    @contextmanager
+    def watch(self, columns: Row, rows: Callable[[], Sequence[Row]]) -> Iterator[Refresh]:
+        """Show a table that is drawn anew in place."""
+        from rich.live import Live
+
+        # Not by rich's own thread: rows are then read in the thread that changes them.
+        with Live(self._make_table(columns, rows()), console=self._console, auto_refresh=False) as live:
+            yield lambda: live.update(self._make_table(columns, rows()), refresh=True)
+
+    @staticmethod
+    def _make_table(columns: Row, rows: Sequence[Row]) -> Any:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        for column in columns:
+            table.add_column(
+                Text(column),
+                justify="right" if column in {"value", "age"} else "left",
+                no_wrap=column not in {"what it does", "description"},
+            )
+        for row in rows:
+            styles = [
+                _COLOURS.get(cell, "") if column == "status" else "" for column, cell in zip(columns, row, strict=True)
+            ]
+            table.add_row(*[Text(cell, style=style) for cell, style in zip(row, styles, strict=True)])
+        return table

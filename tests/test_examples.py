@@ -1,0 +1,109 @@
+"""Every program in examples/ runs as its first lines say, and ends as it should."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+TESTED = {"antenna.py", "client.py", "embed.py", "proxy.py", "pump.py"}  # proxy.py: with the tests of mirrors
+PATIENCE = 20  # seconds, for a busy machine to start a Python
+
+
+@asynccontextmanager
+async def program(name, *arguments):
+    """Start an example; it must have ended when the block ends."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", EXAMPLES / name, *map(str, arguments)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent / "src"), "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        async with asyncio.timeout(PATIENCE):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def answers(port, request):
+    """Ask a device, as soon as it listens, and return its whole answer."""
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            break
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.05)
+    try:
+        writer.write(request + b"\n")
+        lines = []
+        while not (lines and lines[-1].startswith(b"!")):
+            lines.append(await reader.readline())
+        return lines
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def stop(process, sign=signal.SIGTERM):
+    process.send_signal(sign)
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_client_finds_its_way_about_the_pump(free_port):
+    async with program("pump.py", free_port) as pump:
+        await answers(free_port, b"?watchdog")
+        async with program("client.py", "127.0.0.1", free_port) as client:
+            out, err = await client.communicate()
+        assert (client.returncode, err) == (0, b"")
+        lines = out.decode().splitlines()
+        assert "calibrate" in lines[0]
+        assert "set-rate" in lines[0]
+        assert "sensor rate: 1.0 Hz (unknown)" in lines
+        assert "the rate is 7.5 Hz, and that is warn" in lines
+        assert any(line.startswith("refused: ") and "75" in line for line in lines)
+        assert lines[-1] == "calibration step 5 done"
+        assert await stop(pump) == (0, "", "")
+
+
+async def test_client_says_when_there_is_no_pump(free_port):
+    async with program("client.py", "127.0.0.1", free_port) as client:
+        _, err = await client.communicate()
+    assert client.returncode == 1
+    assert err.decode().startswith("client.py: ")
+    assert err.count(b"\n") == 1
+
+
+async def test_antenna_serves_until_it_is_interrupted(free_port):
+    async with program("antenna.py", free_port) as antenna:
+        lines = await answers(free_port, b"?sensor-value mode")
+        assert b" mode nominal stow\n" in lines[-2] or b" mode unknown stow\n" in lines[-2]
+        assert await stop(antenna, signal.SIGINT) == (0, "", "")
+
+
+async def test_embedded_device_works_and_ends():
+    async with program("embed.py", 0.5) as embedded:
+        out, err = await embedded.communicate()
+    first, last = out.decode().splitlines()
+    assert first.startswith("listening at 127.0.0.1:")
+    assert int(last.partition(" ")[0]) >= 1
+    assert (embedded.returncode, err) == (0, b"")
+
+
+def test_every_example_has_a_test():
+    assert {path.name for path in EXAMPLES.glob("*.py")} <= TESTED
