@@ -8,19 +8,38 @@ drives it (one sampler for each client) owes it four things::
     strategy.on_wake(reading, now)      at `wake_at` or any time after it  -> True: send the current reading
     strategy.wake_at                    to be looked at after each of these
 
-``now`` is monotonic, in seconds. A client may hold ten thousand of them, so they have slots, no closures and no tasks.
+``now`` is monotonic, in seconds. A client may hold ten thousand of them, so they have slots, no closures and no tasks,
+and each is itself the observer that its sensor tells of readings: an object between the two would double the memory.
 What a client's parameters may be is decided in :mod:`.strategies`; here they are numbers that have been checked.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .reading import Reading
+    from .sensor import Sensor
 
-__all__ = ["Auto", "Differential", "DifferentialRate", "Event", "EventRate", "NoReports", "Period", "Strategy"]
+__all__ = [
+    "Auto",
+    "Differential",
+    "DifferentialRate",
+    "Event",
+    "EventRate",
+    "NoReports",
+    "Period",
+    "Strategy",
+    "StrategyDriver",
+]
+
+
+class StrategyDriver(Protocol):
+    """What acts upon the decisions of strategies."""
+
+    def on_reading(self, strategy: Strategy, sensor: Sensor[Any], reading: Reading[Any]) -> None:
+        """Have ``strategy``, which is attached to ``sensor``, look at a reading that was just set."""
 
 
 class Strategy:
@@ -30,14 +49,19 @@ class Strategy:
     sensor, and are dropped, not stopped.
     """
 
-    __slots__ = ("name", "params", "wake_at")
+    __slots__ = ("driver", "name", "params", "wake_at")
 
+    driver: StrategyDriver  #: set by whoever attaches the strategy to a sensor
     reports = True  #: False only for ``none``: not even the first reading is sent
 
     def __init__(self) -> None:
         self.name = ""  #: as the client knows it: ``auto`` even where the sensor says what that means
         self.params: tuple[bytes, ...] = ()  #: the client's parameters, byte for byte as given
         self.wake_at = math.inf  #: when ``on_wake`` is due, in monotonic seconds; inf: never
+
+    def __call__(self, sensor: Sensor[Any], reading: Reading[Any]) -> None:
+        """Pass on what the sensor that it is attached to tells its observers."""
+        self.driver.on_reading(self, sensor, reading)
 
     @property
     def echo(self) -> tuple[bytes, ...]:

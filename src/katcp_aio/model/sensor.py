@@ -203,6 +203,10 @@ class Sensor(Nameplate[T]):
         """When the value was read: seconds since the Unix epoch, UTC."""
         return self._reading.timestamp
 
+    def judge(self, value: T) -> _reading.Status:
+        """Return the status that a value has by itself: what ``status_func`` or the ranges say, else ``nominal``."""
+        return _NOMINAL if self._judge is None else check_status(self._judge(value))
+
     def set(self, value: T, status: _reading.Status | None = None, timestamp: float | None = None) -> None:
         """Make a new reading and tell the observers, also if it equals the last one.
 

@@ -6,6 +6,8 @@ sensor that replaces another of the same name is another sensor, however alike t
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -62,6 +64,9 @@ class SensorSet(Mapping[str, Sensor[Any]]):
         self._callbacks: tuple[ChangeCallback, ...] = ()
         self._untold: deque[tuple[str, Sensor[Any] | None, Sensor[Any] | None]] = deque()
         self._telling = False
+        self._watched: dict[str, int] = {}  # sensors with stale_after: name -> the number of its entry in _due
+        self._due: list[tuple[float, int, str]] = []  # a heap; entries that _watched does not have are void
+        self._numbers = itertools.count()
         for sensor in sensors:
             self.add(sensor)
 
@@ -98,6 +103,9 @@ class SensorSet(Mapping[str, Sensor[Any]]):
         if old is not sensor:
             sensor.use_clock(self.clock)
             self._sensors[sensor.name] = sensor
+            self._watched.pop(sensor.name, None)
+            if sensor.stale_after is not None:
+                self._watch(sensor, sensor.clock.monotonic())
             self._changed(sensor.name, old, sensor)
         return sensor
 
@@ -112,6 +120,7 @@ class SensorSet(Mapping[str, Sensor[Any]]):
         if isinstance(sensor, Sensor) and old is not sensor:
             raise KeyError(name)
         del self._sensors[name]
+        self._watched.pop(name, None)
         self._changed(name, old, None)
         return old
 
@@ -150,6 +159,42 @@ class SensorSet(Mapping[str, Sensor[Any]]):
     def off_change(self, callback: ChangeCallback) -> None:
         """Stop calling ``callback``; nothing happens if it is not registered."""
         self._callbacks = tuple(other for other in self._callbacks if other != callback)
+
+    def stale_due(self, now: float) -> float | None:
+        """Set each sensor whose ``stale_after`` has passed to ``unknown``; see :meth:`Sensor.check_stale`.
+
+        Whoever runs the device calls this when it is due, and when a sensor was added, for that may be due earlier.
+        Only sensors which may be due are looked at: each about once in its ``stale_after``, however many there are and
+        however often they are set.
+
+        Args:
+            now: monotonic time, in seconds, of the clock of the set.
+
+        Returns:
+            When to call again, in the same time; None if no sensor has a ``stale_after``.
+        """
+        due: list[tuple[int, str]] = []
+        while self._due and (self._due[0][0] <= now or self._is_void(self._due[0])):
+            due.append(heapq.heappop(self._due)[1:])
+        for number, name in due:
+            if self._watched.get(name) == number:
+                self._watch(self._sensors[name], now)
+        return self._due[0][0] if self._due else None
+
+    def _watch(self, sensor: Sensor[Any], now: float) -> None:
+        """Look at a sensor now, and note when to look again."""
+        due = sensor.check_stale(now)
+        if due is None or self._sensors.get(sensor.name) is not sensor:
+            return  # an observer has removed it
+        if len(self._due) > 2 * len(self._watched) + 16:  # mostly entries of sensors that have gone
+            self._due = [entry for entry in self._due if not self._is_void(entry)]
+            heapq.heapify(self._due)
+        self._watched[sensor.name] = number = next(self._numbers)
+        heapq.heappush(self._due, (due, number, sensor.name))
+
+    def _is_void(self, entry: tuple[float, int, str]) -> bool:
+        """Return whether the sensor has gone since it was noted when to look at it."""
+        return self._watched.get(entry[2]) != entry[1]
 
     def _changed(self, name: str, old: Sensor[Any] | None, new: Sensor[Any] | None) -> None:
         self._untold.append((name, old, new))
