@@ -1,4 +1,4 @@
-"""One peer, over asyncio's StreamReader and StreamWriter. Law: only this module reads or writes, and it never hangs.
+"""One peer, over asyncio's StreamReader and StreamWriter. Law: only this class reads or writes, and it never hangs.
 
 Input: one ``read`` brings the messages of a whole chunk. Output is gathered, and written once a turn of the loop.
 Back-pressure is the peer's own: a peer that does not read is ``paused``, and whoever owns the connection stops reading
@@ -10,23 +10,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import socket
-import ssl as ssl_module
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import async_timeout
 
-from .errors import ConnectionLost
-from .limits import Limits
-from .wire.message import Message
-from .wire.parser import MessageParser
-from .wire.values import Address
+from ..errors import ConnectionLost
+from ..limits import Limits
+from ..wire.message import Message
+from ..wire.parser import MessageParser
+from ..wire.values import Address
 
 if TYPE_CHECKING:
-    from .errors import MalformedMessage
+    from ..errors import MalformedMessage
 
-__all__ = ["Connection", "ConnectionProtocol", "connect"]
+__all__ = ["Connection"]
 
 
 class Connection:
@@ -46,6 +44,7 @@ class Connection:
     __slots__ = (
         "__weakref__",
         "_chunk",
+        "_closing_watch",
         "_drained",
         "_gathering",
         "_gone",
@@ -96,6 +95,7 @@ class Connection:
         self._drained: asyncio.Future[None] | None = None  # done when the output is below the low-water mark again
         self._gone: asyncio.Future[None] | None = None  # done when the transport is
         self._stall: asyncio.TimerHandle | None = None
+        self._closing_watch: asyncio.TimerHandle | None = None
         self._lost_callbacks: list[Callable[[], None]] = []
         writer.transport.set_write_buffer_limits(high=limits.write_high, low=limits.write_low)
 
@@ -198,13 +198,17 @@ class Connection:
 
         This side's end goes out first, and what the peer still sends is dropped until it ends its own: closing a
         socket with unread input would make the kernel reset the connection and destroy what it has not delivered yet.
+        A peer that neither takes anything nor ends its side for ``Limits.close_timeout`` is aborted.
         """
         if self.closing:
             return
         self.flush()
         self.closing = True
         transport = self._writer.transport
-        if self.lost or transport.is_closing():
+        if self.lost:
+            return
+        self._closing_watch = self._loop.call_later(self.limits.close_timeout, self._watch_close, self._taken())
+        if transport.is_closing():
             return
         if self.eof or not transport.can_write_eof():
             transport.close()
@@ -212,6 +216,18 @@ class Connection:
         with contextlib.suppress(OSError, RuntimeError):
             transport.write_eof()
             self._reading.resume_reading()
+
+    def _taken(self) -> int:
+        """Return how many bytes have left for the peer so far."""
+        return self._written - self._writer.transport.get_write_buffer_size()
+
+    def _watch_close(self, before: int) -> None:
+        """Abort a peer that took nothing since the last look, or look again later."""
+        taken = self._taken()
+        if taken == before:
+            self.abort()
+        else:
+            self._closing_watch = self._loop.call_later(self.limits.close_timeout, self._watch_close, taken)
 
     def abort(self, reason: str | None = None) -> None:
         """End the connection now; what was not sent is lost. ``reason`` says which fault of the peer was to blame."""
@@ -251,6 +267,9 @@ class Connection:
         self._out.clear()
         self._size = 0
         self.resumed()
+        if self._closing_watch is not None:
+            self._closing_watch.cancel()
+            self._closing_watch = None
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
         callbacks, self._lost_callbacks = self._lost_callbacks, []
@@ -276,105 +295,12 @@ class Connection:
 
     def _watch_stall(self, before: int) -> None:
         """Abort a peer that took nothing since the last look, or look again later."""
-        taken = self._written - self._writer.transport.get_write_buffer_size()
+        taken = self._taken()
         if taken == before:
             self._stall = None
             self.abort(f"did not read for {self.limits.stall_timeout:g} s")
         else:
             self._stall = self._loop.call_later(self.limits.stall_timeout, self._watch_stall, taken)
-
-
-class ConnectionProtocol(asyncio.StreamReaderProtocol):
-    """Drives one :class:`Connection` from any asyncio transport.
-
-    Args:
-        limits: bounds of the connection.
-        max_line: bytes of one line; ``limits.max_line`` unless given.
-        on_connection: called with the connection as soon as it is made.
-    """
-
-    def __init__(
-        self,
-        limits: Limits,
-        *,
-        max_line: int | None = None,
-        on_connection: Callable[[Connection], None] | None = None,
-    ) -> None:
-        # The reader holds twice its limit at the most before it stops the transport.
-        reader = asyncio.StreamReader(limit=limits.read_chunk)
-        super().__init__(reader, self._connected)
-        self._limits = limits
-        self._max_line = max_line
-        self._on_connection = on_connection
-        self.connection: Connection | None = None
-
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connection = Connection(reader, writer, limits=self._limits, max_line=self._max_line)
-        _prepare_socket(writer.get_extra_info("socket"), self._limits)
-        if self._on_connection is not None:
-            self._on_connection(self.connection)
-
-    def data_received(self, data: bytes) -> None:
-        """Pass data on; once closing, drop it (see :meth:`Connection.begin_close`)."""
-        if self.connection is not None and self.connection.closing:
-            return
-        super().data_received(data)
-
-    def eof_received(self) -> bool | None:
-        """Keep the other direction open, unless this side has ended it already."""
-        keep = super().eof_received()
-        return keep and self.connection is not None and not self.connection.closing
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End the stream behind what was received: a reset must not destroy a reply that had come before it."""
-        super().connection_lost(None)
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            connection.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """Pass the transport's word on."""
-        super().pause_writing()
-        if self.connection is not None:
-            self.connection.stalled()
-
-    def resume_writing(self) -> None:
-        """Pass the transport's word on."""
-        super().resume_writing()
-        if self.connection is not None:
-            self.connection.resumed()
-
-
-async def connect(
-    host: str = "",
-    port: int = 0,
-    *,
-    path: str | None = None,
-    ssl: ssl_module.SSLContext | None = None,
-    limits: Limits | None = None,
-) -> Connection:
-    """Connect to a device, by host and port or by the path of a Unix socket.
-
-    Cancelling it is safe.
-
-    Raises:
-        OSError: the device cannot be reached.
-        TimeoutError: not within ``limits.connect_timeout``, the TLS handshake included.
-    """
-    limits = limits or Limits()
-    loop = asyncio.get_running_loop()
-
-    def protocol_factory() -> ConnectionProtocol:
-        return ConnectionProtocol(limits, max_line=limits.max_reply_line)
-
-    async with async_timeout.timeout(limits.connect_timeout):
-        if path is not None:
-            _, protocol = await loop.create_unix_connection(protocol_factory, path, ssl=ssl)
-        else:
-            _, protocol = await loop.create_connection(protocol_factory, host, port, ssl=ssl)
-    if protocol.connection is None:
-        raise ConnectionLost("connection lost while it was made", device=path or f"{host}:{port}")
-    return protocol.connection
 
 
 def _peer(writer: asyncio.StreamWriter) -> tuple[Address | None, str]:
@@ -385,22 +311,3 @@ def _peer(writer: asyncio.StreamWriter) -> tuple[Address | None, str]:
             address = Address(ipaddress.ip_address(peer[0].partition("%")[0]), peer[1])
             return address, str(address)
     return None, str(peer or writer.get_extra_info("sockname") or "memory")
-
-
-def _prepare_socket(sock: socket.socket | None, limits: Limits) -> None:
-    """Have small messages leave at once, and a peer that vanished noticed; sockets other than TCP have neither."""
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    with contextlib.suppress(OSError):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (
-        ("TCP_KEEPIDLE", limits.keepalive_idle),
-        ("TCP_KEEPINTVL", limits.keepalive_interval),
-        ("TCP_KEEPCNT", limits.keepalive_count),
-        # Data that nobody acknowledges ends the connection as soon as silence that nobody answers would.
-        ("TCP_USER_TIMEOUT", 1000 * (limits.keepalive_idle + limits.keepalive_interval * limits.keepalive_count)),
-    ):
-        if hasattr(socket, name):
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

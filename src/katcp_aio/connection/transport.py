@@ -1,0 +1,129 @@
+"""How a connection is made: from any transport, or by connecting to a device. Law: every transport is treated the same."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl as ssl_module
+from collections.abc import Callable
+
+import async_timeout
+
+from ..errors import ConnectionLost
+from ..limits import Limits
+from .peer import Connection
+
+__all__ = ["ConnectionProtocol", "connect"]
+
+
+class ConnectionProtocol(asyncio.StreamReaderProtocol):
+    """Drives one :class:`Connection` from any asyncio transport.
+
+    Args:
+        limits: bounds of the connection.
+        max_line: bytes of one line; ``limits.max_line`` unless given.
+        on_connection: called with the connection as soon as it is made.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        max_line: int | None = None,
+        on_connection: Callable[[Connection], None] | None = None,
+    ) -> None:
+        # The reader holds twice its limit at the most before it stops the transport.
+        reader = asyncio.StreamReader(limit=limits.read_chunk)
+        super().__init__(reader, self._connected)
+        self._limits = limits
+        self._max_line = max_line
+        self._on_connection = on_connection
+        self.connection: Connection | None = None
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connection = Connection(reader, writer, limits=self._limits, max_line=self._max_line)
+        _prepare_socket(writer.get_extra_info("socket"), self._limits)
+        if self._on_connection is not None:
+            self._on_connection(self.connection)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass data on; once closing, drop it (see :meth:`Connection.begin_close`)."""
+        if self.connection is not None and self.connection.closing:
+            return
+        super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Keep the other direction open, unless this side has ended it already."""
+        keep = super().eof_received()
+        return keep and self.connection is not None and not self.connection.closing
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the stream behind what was received: a reset must not destroy a reply that had come before it."""
+        super().connection_lost(None)
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Pass the transport's word on."""
+        super().pause_writing()
+        if self.connection is not None:
+            self.connection.stalled()
+
+    def resume_writing(self) -> None:
+        """Pass the transport's word on."""
+        super().resume_writing()
+        if self.connection is not None:
+            self.connection.resumed()
+
+
+async def connect(
+    host: str = "",
+    port: int = 0,
+    *,
+    path: str | None = None,
+    ssl: ssl_module.SSLContext | None = None,
+    limits: Limits | None = None,
+) -> Connection:
+    """Connect to a device, by host and port or by the path of a Unix socket.
+
+    Cancelling it is safe.
+
+    Raises:
+        OSError: the device cannot be reached.
+        TimeoutError: not within ``limits.connect_timeout``, the TLS handshake included.
+    """
+    limits = limits or Limits()
+    loop = asyncio.get_running_loop()
+
+    def protocol_factory() -> ConnectionProtocol:
+        return ConnectionProtocol(limits, max_line=limits.max_reply_line)
+
+    async with async_timeout.timeout(limits.connect_timeout):
+        if path is not None:
+            _, protocol = await loop.create_unix_connection(protocol_factory, path, ssl=ssl)
+        else:
+            _, protocol = await loop.create_connection(protocol_factory, host, port, ssl=ssl)
+    if protocol.connection is None:
+        raise ConnectionLost("connection lost while it was made", device=path or f"{host}:{port}")
+    return protocol.connection
+
+
+def _prepare_socket(sock: socket.socket | None, limits: Limits) -> None:
+    """Have small messages leave at once, and a peer that vanished noticed; sockets other than TCP have neither."""
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", limits.keepalive_idle),
+        ("TCP_KEEPINTVL", limits.keepalive_interval),
+        ("TCP_KEEPCNT", limits.keepalive_count),
+        # Data that nobody acknowledges ends the connection as soon as silence that nobody answers would.
+        ("TCP_USER_TIMEOUT", 1000 * (limits.keepalive_idle + limits.keepalive_interval * limits.keepalive_count)),
+    ):
+        if hasattr(socket, name):
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
