@@ -55,6 +55,7 @@ class Limits:
 
     # A server
     max_clients: int = _count(1000, "clients of one server; more: told so with #disconnect and closed")
+    accept_backlog: int = _count(512, "connections that wait to be accepted; more: the kernel has them try again")
     max_in_flight: int = _count(32, "requests of one client that wait at once; at it, the client is not read further")
     max_abandoned: int = _count(100, "handlers left running by clients that went; more: the oldest are cancelled")
     max_subscriptions: int = _count(200_000, "sensors that one client samples; more: the request fails")
@@ -81,3 +82,9 @@ class Limits:
     max_log_context: int = _count(20, "#log informs kept to explain a reply that fails without a reason")
     bulk_batch: int = _count(500, "sensors named in one bulk ?sensor-sampling")
     max_readings: int = _count(1000, "readings waiting in one async iterator; more: the oldest are dropped and counted")
+    max_sweep: int = _count(
+        100, "requests under way at once while one is made for each of many sensors; more: they wait"
+    )
+    max_single_changes: int = _count(
+        20, "sensors or requests asked for one by one after a change; more: the whole list"
+    )

@@ -29,11 +29,12 @@ from .informs import InformTable, inform_methods, typed_callback
 from .link import Link, reason_of
 from .replies import Reply, decode_values, in_seconds, reply_error
 from .states import Lifecycle, State
-from .stream import InformStream
+from .stream import InformStream, Mailbox
 
 __all__ = ["DEFAULT", "Client", "Default"]
 
 _BACKOFF = Backoff()
+_OK = (b"ok",)
 
 
 class Default(enum.Enum):
@@ -192,7 +193,7 @@ class Client:
         Raises:
             NotConnected: not in time, or the client will never be; says why, and ``__cause__`` is the last error.
         """
-        limit = self.timeout if isinstance(timeout, Default) else timeout
+        limit = self.timeout if timeout is DEFAULT else timeout
         why = "closed"
         try:
             async with async_timeout.timeout(limit):
@@ -279,7 +280,9 @@ class Client:
             UsageError: the client is not started, or closed, or has too many requests under way.
             ValueError, TypeError: a name or an argument that cannot be written.
         """
-        slot = self._desk.submit(name, args, self._allowed(name, timeout))
+        if timeout is DEFAULT:
+            timeout = self.timeout_hints.get(name) or self.timeout
+        slot = self._desk.submit(name, args, timeout)
         try:
             await slot.future
         except asyncio.CancelledError:
@@ -302,24 +305,24 @@ class Client:
             timeout: s for all of it, from the first inform asked for to the reply; None: any time.
         """
         desk = self._desk
+
+        def submit(mailbox: Mailbox) -> RequestSlot:
+            limit = self.timeout_hints.get(name) or self.timeout if timeout is DEFAULT else timeout
+            return desk.submit(name, args, limit, mailbox)
+
         return InformStream(
-            lambda mailbox: desk.submit(name, args, self._allowed(name, timeout), mailbox),
+            submit,
             self._outcome,
             desk.give_up,
             desk.taken,
         )
-
-    def _allowed(self, name: str, timeout: float | Default | None) -> float | None:
-        if isinstance(timeout, Default):
-            return self.timeout_hints.get(name) or self.timeout
-        return timeout
 
     def _outcome(self, slot: RequestSlot, *, check: bool = True) -> Reply:
         """Return the reply of a request that has its outcome, or raise what it is instead."""
         result = slot.future.result()
         if isinstance(result, Exception):
             raise result
-        if check and not result.ok:
+        if check and result.arguments[:1] != _OK:
             raise reply_error(_request(slot), result, slot.informs, slot.log, self.description)
         if slot.dialect.time_scale != 1.0:
             result = in_seconds(result, slot.dialect)
@@ -376,7 +379,7 @@ class Client:
             TimeoutError: none came in time.
             NotConnected: the client was closed.
         """
-        limit = self.timeout if isinstance(timeout, Default) else timeout
+        limit = self.timeout if timeout is DEFAULT else timeout
         async with async_timeout.timeout(limit), self.informs(name) as stream:
             if self.state is not State.CLOSED:
                 async for inform in stream:

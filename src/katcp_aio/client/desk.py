@@ -34,6 +34,7 @@ __all__ = ["Desk", "RequestSlot"]
 RequestSlot = Slot["asyncio.Future[Message | Exception]"]  #: a request whose outcome is an asyncio future
 
 _GRAIN = 0.001  # s, the shortest time between two looks at the deadlines: each look is at all of them
+_OK = (b"ok",)
 _REQUEST, _REPLY, _INFORM = MessageType.REQUEST, MessageType.REPLY, MessageType.INFORM
 
 
@@ -151,8 +152,9 @@ class Desk:
         pending, loop, dialect = self._pending, self._loop, self.dialect
         if self._refusal is not None or loop is None:
             raise self._refused(name)
-        if len(pending) >= self.limits.max_pending:
-            raise UsageError(f"{self.device}: {self.limits.max_pending} requests wait for a reply already")
+        most = self.limits.max_pending
+        if pending.bulk > most and len(pending) >= most:
+            raise UsageError(f"{self.device}: {most} requests wait for a reply already")
         if name not in _REQUEST.heads:
             _REQUEST.head(name)  # raises for what is no name
         slot = Slot(name, values, encode_values(name, values, dialect), dialect, loop.create_future(), sink)
@@ -165,9 +167,13 @@ class Desk:
             self._streams[slot] = sink
         connection = self._connection
         if self._ids and connection is not None:
-            # By far the most: measured with 100 in flight, what follows is a quarter of a request's whole way.
+            alone = not pending.expected
             slot.log_mark = self._log_count
+            if alone:
+                connection.gather()
             connection.write(bytes(Message(_REQUEST, name, slot.arguments, pending.send(slot))))
+            if alone:
+                connection.flush()  # one request after another: a turn of the loop less for each, a fifth of its time
         else:
             pending.queue[slot] = None
             self._send_queued()
@@ -270,6 +276,9 @@ class Desk:
                     self._trouble.tell("unknown reply", "%s: reply to no request: %s", self.device, message)
                 elif slot.given_up is not None:
                     self._trouble.tell("late reply", "%s: late reply to ?%s", self.device, name)
+                elif slot.sink is None and slot.flaw is None and message.arguments[:1] == _OK:
+                    if not slot.future.done():
+                        slot.future.set_result(message)
                 else:
                     self._answer(slot, message)
                 if pending.queue:

@@ -102,8 +102,10 @@ def encode_values(name: str, values: Sequence[object], dialect: Dialect) -> tupl
         TypeError: a value of a type that has no KATCP data type.
         ValueError: a value outside its type.
     """
+    if dialect.time_scale == 1.0:
+        return Message.request(name, *values).arguments  # the quickest way to encode what is plain
     arguments = tuple([encode(value, dialect) for value in values])
-    if dialect.time_scale != 1.0 and name == _SAMPLING and arguments[1:2] == (b"period",):
+    if name == _SAMPLING and arguments[1:2] == (b"period",):
         return tuple(_scale(arguments, 2, lambda period: _whole(period * dialect.time_scale)))
     return arguments
 
