@@ -21,6 +21,7 @@ FLOORS = {
     "limits": 0,
     "clock": 0,
     "reports": 0,
+    "version": 0,
     "wire": 1,
     "model": 2,
     "connection": 3,
@@ -53,7 +54,7 @@ TYPES_FROM_ABOVE = {("errors", "wire.message"): "an error carries the message th
 # (module, attribute): why it has to reach for a private name of somebody else's.
 PRIVATE_ACCESS = {("wire.values", "_forget"): "a registry tells its children, which are registries too"}
 # Underscored names that are public by their documentation.
-PUBLIC_UNDERSCORES = {"_asdict", "_fields", "_field_defaults", "_make", "_replace"}
+PUBLIC_UNDERSCORES = {"_exit", "_asdict", "_fields", "_field_defaults", "_make", "_replace"}
 
 
 class Import(NamedTuple):

@@ -1,1 +1,101 @@
-"""Devices and clients for KATCP, the line-based monitor-and-control protocol of radio telescopes, on asyncio."""
+"""Devices and clients for KATCP, the protocol by which radio telescopes monitor and control their instruments.
+
+A device is a class derived from :class:`DeviceServer`; a client is a :class:`Client`, or a :class:`DeviceClient`, which
+knows the device's requests and sensors. Law: each name here is taken from the one module that is its home.
+"""
+
+from __future__ import annotations
+
+from .client.backoff import Backoff
+from .client.client import Client
+from .client.replies import Reply
+from .client.states import State
+from .clock import Clock
+from .connection import Connection
+from .errors import (
+    ConnectionLost,
+    FailReply,
+    GroupError,
+    InvalidReply,
+    KatcpError,
+    LineTooLong,
+    MalformedMessage,
+    NotConnected,
+    ProtocolError,
+    ReplyTooLong,
+    RequestError,
+    RequestTimeout,
+    UnsupportedProtocol,
+    UsageError,
+)
+from .limits import Limits
+from .model.aggregate import AggregateSensor
+from .model.reading import Reading, Status
+from .model.reporting import Strategy
+from .model.sensor import Sensor
+from .model.sensorset import SensorSet
+from .model.strategies import register_strategy
+from .server.access import Access
+from .server.context import RequestContext
+from .server.device import DeviceServer
+from .server.handlers import request
+from .server.logs import LogLevel
+from .server.runner import run
+from .server.session import ClientConnection
+from .version import library_version
+from .wire.dialect import Dialect
+from .wire.message import Message, MessageType
+from .wire.parser import MessageParser
+from .wire.values import Address, Lru, Now, Range, Timestamp, TimestampOrNow, register_type
+
+__all__ = [
+    "Access",
+    "Address",
+    "AggregateSensor",
+    "Backoff",
+    "Client",
+    "ClientConnection",
+    "Clock",
+    "Connection",
+    "ConnectionLost",
+    "DeviceServer",
+    "Dialect",
+    "FailReply",
+    "GroupError",
+    "InvalidReply",
+    "KatcpError",
+    "Limits",
+    "LineTooLong",
+    "LogLevel",
+    "Lru",
+    "MalformedMessage",
+    "Message",
+    "MessageParser",
+    "MessageType",
+    "NotConnected",
+    "Now",
+    "ProtocolError",
+    "Range",
+    "Reading",
+    "Reply",
+    "ReplyTooLong",
+    "RequestContext",
+    "RequestError",
+    "RequestTimeout",
+    "Sensor",
+    "SensorSet",
+    "State",
+    "Status",
+    "Strategy",
+    "Timestamp",
+    "TimestampOrNow",
+    "UnsupportedProtocol",
+    "UsageError",
+    "library_version",
+    "register_strategy",
+    "register_type",
+    "request",
+    "run",
+]
+
+__version__ = library_version()

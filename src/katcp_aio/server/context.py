@@ -6,6 +6,7 @@ rule is kept in one place; formatting is here too, because a handler's values be
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
@@ -49,15 +50,20 @@ class RequestContext:
         client: who asked; ``client.address``, ``client.inform()``, ``client.disconnect()``.
         message: the request as it came, arguments undecoded.
         replied: whether the reply has left.
+        handler: what answers it.
+        task: in which the handler runs, and can be cancelled; None for a plain function.
+        held: whether nothing else of this client is looked at until the reply has left.
     """
 
-    __slots__ = ("client", "handler", "message", "replied")
+    __slots__ = ("client", "handler", "held", "message", "replied", "task")
 
     def __init__(self, client: ClientConnection, message: Message, handler: Handler) -> None:
         self.client = client
         self.message = message
         self.handler = handler
         self.replied = False
+        self.task: asyncio.Task[object] | None = None
+        self.held = False
 
     @property
     def logger(self) -> logging.LoggerAdapter[Any]:
@@ -101,12 +107,13 @@ class RequestContext:
         count = 0
         client = self.client
         write, due = client.connection.write, client.turn_is_over
-        client.begin_turn()
-        for line in lines:
-            write(line)
-            count += 1
-            if due():
-                await client.end_turn()
+        async with client.long_reply:
+            client.begin_turn()
+            for line in lines:
+                write(line)
+                count += 1
+                if due():
+                    await client.end_turn()
         return count
 
     def reply(self, *arguments: object) -> None:

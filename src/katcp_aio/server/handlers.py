@@ -90,7 +90,19 @@ class Handler:
         ok: the whole successful reply without an id and without arguments.
     """
 
-    __slots__ = ("bind", "call", "encode", "head", "hold", "inform_head", "kind", "name", "ok", "options", "signature")
+    __slots__ = (
+        "bind",
+        "call",
+        "encode",
+        "head",
+        "inform_head",
+        "kind",
+        "name",
+        "ok",
+        "options",
+        "serial",
+        "signature",
+    )
 
     def __init__(self, name: str, call: Callable[..., Any], signature: Signature, options: RequestOptions) -> None:
         self.name = name
@@ -100,7 +112,7 @@ class Handler:
         self.kind = signature.kind
         self.bind = signature.bind if signature.parameters else None
         self.encode = signature.encode
-        self.hold = options.serial
+        self.serial = options.serial
         self.head = b"!" + name.encode("ascii")
         self.inform_head = b"#" + name.encode("ascii")
         self.ok = self.head + b" ok\n"

@@ -1,0 +1,393 @@
+"""What every device is made of: its books and its life. Law: a server owns what it starts, and ends it in time.
+
+The requests that all devices answer are in :mod:`.requests` and :mod:`.sensor_requests`; what a device's author
+derives from is :class:`katcp_aio.server.device.DeviceServer`, which has them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import os
+import socket
+import ssl as ssl_module
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from ..clock import SYSTEM_CLOCK, Clock
+from ..connection import ConnectionProtocol
+from ..errors import UsageError
+from ..limits import Limits
+from ..model.sensor import Sensor
+from ..model.sensorset import SensorSet
+from ..model.signature import Signature
+from ..model.strategies import StrategyRegistry
+from ..model.strategies import strategies as all_strategies
+from ..reports import TroubleLog, logger
+from ..version import library_version
+from ..wire.datatypes import Address
+from ..wire.dialect import Dialect, server_dialect
+from ..wire.message import MessageType
+from ..wire.values import TypeRegistry
+from ..wire.values import registry as all_types
+from .access import Access
+from .clientele import Clientele
+from .context import format_line
+from .handlers import Handler, RequestOptions, collect_handlers, make_handler
+from .hooks import DeviceHooks
+from .interface import InterfaceChanges
+from .listeners import Listeners
+from .logs import LogLevel
+from .sampling import Sampling
+from .services import Service, ServiceTasks, end_tasks
+from .session import ClientConnection
+
+__all__ = ["DeviceBase"]
+
+
+class _State(enum.Enum):
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+
+
+class DeviceBase(DeviceHooks):
+    """A server without its standard requests; see :class:`katcp_aio.DeviceServer` for the arguments.
+
+    Attributes:
+        dialect: what the server speaks.
+        sensors: the device's sensors.
+        handlers: request name -> what answers it, sorted.
+        types: the Python types that annotations of handlers may name.
+        strategies: the sampling strategies that clients may ask for.
+        limits: the bounds.
+        clock: the time.
+        log_level: which records a KatcpLogHandler passes on; one for the whole device (5.1, section 6).
+        trouble: what clients did wrong, counted by kind and logged at a bounded rate.
+        logger: where the server logs.
+        serial: whether each client's requests are answered one after another.
+        debug: whether clients are sent the traceback of a handler that fails.
+    """
+
+    VERSION: ClassVar[str]
+    BUILD_STATE: ClassVar[str]
+
+    def __init__(
+        self,
+        host: str | Sequence[str] = "127.0.0.1",
+        port: int = 0,
+        *,
+        protocol: str = "5.1",
+        multi_client: bool = True,
+        limits: Limits | None = None,
+        ssl: ssl_module.SSLContext | None = None,
+        access: Access | None = None,
+        clock: Clock | None = None,
+        sock: socket.socket | Sequence[socket.socket] | None = None,
+        path: str | os.PathLike[str] | None = None,
+        serial: bool = False,
+        debug: bool = False,
+        types: TypeRegistry | None = None,
+        strategies: StrategyRegistry | None = None,
+    ) -> None:
+        for attribute in ("VERSION", "BUILD_STATE"):
+            if not isinstance(getattr(self, attribute, None), str):
+                raise UsageError(f"{type(self).__name__} does not say its {attribute}, as a str")
+        self.limits = limits or Limits()
+        self.clock: Clock = clock or SYSTEM_CLOCK
+        self.dialect: Dialect = server_dialect(protocol, multi_client=multi_client)
+        self.types = types or all_types
+        self.strategies = strategies or all_strategies
+        self.serial = serial
+        self.debug = debug
+        self.access = access
+        self.logger = logger
+        self.log_level = LogLevel.WARN
+        self.trouble = TroubleLog(logger, self.clock.monotonic, self.limits.log_rate)
+        self.versions: dict[str, tuple[str, ...]] = {}  #: further components of ?version-list: version, build state
+        self._clientele = Clientele(self, multi_client=multi_client)
+        self._listeners = Listeners(
+            self.make_protocol, host=host, port=port, path=path, sock=sock, ssl=ssl, limits=self.limits
+        )
+        self._state = _State.STOPPED
+        self._chores: set[asyncio.Task[object]] = set()  # hooks that run beside
+        self._services = ServiceTasks(self._service_failed)
+        self._changes = InterfaceChanges(self._tell_change, self.limits.max_interface_changes)
+        self._stop_task: asyncio.Task[None] | None = None
+        self._stopped: asyncio.Event | None = None
+        self._failure: BaseException | None = None
+        self.handlers: dict[str, Handler] = collect_handlers(self, self.types, self.dialect)
+        self._unhandled = Signature(self.unhandled_request, skip=1, registry=self.types, dialect=self.dialect)
+        self.sensors = SensorSet(clock=self.clock)
+        self.sensors.on_change(self._sensor_changed)
+        self.sampling = Sampling(self.sensors, self.dialect, self.clock, self.trouble)
+
+    # Life
+
+    @property
+    def running(self) -> bool:
+        """Whether clients are served."""
+        return self._state is _State.RUNNING
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where the server listens: the addresses of its TCP sockets."""
+        return self._listeners.addresses
+
+    @property
+    def address(self) -> Address | None:
+        """The first of :attr:`addresses`; None for a server that does not listen on TCP."""
+        return self.addresses[0] if self.addresses else None
+
+    async def start(self, *, listen: bool = True) -> None:
+        """Start to serve. ``listen=False`` opens no socket: clients come by :meth:`make_protocol` only.
+
+        Cancelling it leaves the server stopped. A server that was stopped can be started again.
+
+        Raises:
+            UsageError: it runs already.
+            OSError: it cannot listen at its address.
+            Exception: whatever :meth:`on_start` raises.
+        """
+        if self._state is not _State.STOPPED:
+            raise UsageError(f"the server is {self._state.value} already")
+        self._failure = None
+        self._stopped = asyncio.Event()
+        await self._start(listen=listen)
+
+    async def _start(self, *, listen: bool, same_port: bool = False) -> None:
+        self._state = _State.STARTING
+        started = False
+        try:
+            await self.on_start()
+            self._state = _State.RUNNING  # the first client may come before the last socket listens
+            if listen:
+                await self._listeners.open(same_port=same_port)
+            started = True
+        finally:
+            if not started:
+                self._listeners.close()
+                self._state = _State.STOPPED
+                for client in self.clients:
+                    client.disconnect("server could not start")
+        self._changes.start()
+        self._services.start()
+
+    def begin_stop(self, timeout: float | None = None, *, restart: bool = False) -> None:
+        """Start to stop, without waiting: for signal handlers and ?halt; :meth:`serve_forever` waits."""
+        if self._state is _State.RUNNING:
+            self._state = _State.STOPPING
+            grace = self.limits.stop_timeout if timeout is None else timeout
+            self._stop_task = asyncio.get_running_loop().create_task(self._stop(grace, restart=restart))
+
+    async def stop(self, timeout: float | None = None) -> None:
+        """Stop: listen no more, let handlers end for ``timeout`` seconds, tell the clients why, and close.
+
+        Takes ``timeout`` (``Limits.stop_timeout`` by default) and twice ``Limits.close_timeout`` at most, whatever
+        clients do, and what :meth:`on_stop` takes. Does nothing to a server that is stopped. Cancelling it stops the
+        waiting only.
+
+        Raises:
+            Exception: what a service task or :meth:`on_stop` has raised, once.
+        """
+        self.begin_stop(timeout)
+        if self._stop_task is not None:
+            await asyncio.shield(self._stop_task)
+        self._raise_failure()
+
+    async def serve_forever(self) -> None:
+        """Wait until the server is stopped: by :meth:`stop`, ?halt, or a service task that failed.
+
+        Raises:
+            UsageError: it was not started.
+            Exception: what a service task or :meth:`on_stop` has raised, once.
+        """
+        if self._stopped is None:
+            raise UsageError("the server is not started")
+        await self._stopped.wait()
+        self._raise_failure()
+
+    async def __aenter__(self) -> Self:
+        """Start the server."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the server."""
+        await self.stop()
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    async def _stop(self, grace: float, *, restart: bool) -> None:
+        """Do all that stopping is; runs in a task of its own, so that nobody's cancellation leaves it half done."""
+        reason = "server restarting" if restart else "server shutting down"
+        listened = bool(self.addresses)
+        self._listeners.close()
+        self._changes.stop()
+        deadline = self.clock.monotonic() + grace
+        abandoned = await self._clientele.dismiss(reason, deadline)
+        await self._end(abandoned, deadline)
+        try:
+            await self.on_stop()
+        except Exception as error:  # noqa: BLE001 - a device's own; it surfaces where the server is waited for
+            self._fail(error)
+        await self._services.stop(grace)
+        await self._end(self._chores, deadline)
+        self._stop_task = None
+        self._state = _State.STOPPED
+        if restart and self._failure is None:
+            await self._restart(listen=listened)
+        if self._state is _State.STOPPED and self._stopped is not None:
+            self._stopped.set()
+
+    async def _restart(self, *, listen: bool) -> None:
+        """Begin afresh after ?restart."""
+        try:
+            await self.on_restart()
+            await self._start(listen=listen, same_port=True)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+
+    async def _end(self, tasks: Iterable[asyncio.Task[object]], deadline: float) -> None:
+        await end_tasks(tasks, deadline - self.clock.monotonic(), self.limits.close_timeout)
+
+    def _fail(self, error: BaseException) -> None:
+        """Keep the first failure for who waits for the server; log the others."""
+        if self._failure is None:
+            self._failure = error
+        else:
+            self.logger.error("while the server stopped", exc_info=error)
+
+    def _service_failed(self, error: BaseException) -> None:
+        self.logger.warning("a service task failed, so the server stops: %s: %s", type(error).__name__, error)
+        self._fail(error)
+        self.begin_stop()
+
+    def add_service_task(
+        self,
+        work: Coroutine[Any, Any, object] | Callable[[], Coroutine[Any, Any, object]],
+        *,
+        name: str | None = None,
+        wait_on_stop: bool = False,
+    ) -> None:
+        """Run a coroutine beside the clients: from now on, or from the start of the server.
+
+        If it raises, the server stops, and whoever waits for the server gets the exception.
+
+        Args:
+            work: a coroutine; or a function that returns one, called each time the server starts.
+            name: of the task.
+            wait_on_stop: whether it has the time that stopping takes to end by itself, before it is cancelled.
+        """
+        self._services.add(Service(work, name, wait_on_stop))
+
+    # Clients
+
+    @property
+    def clients(self) -> tuple[ClientConnection, ...]:
+        """The clients, in the order in which they came."""
+        return tuple(self._clientele.clients)
+
+    def make_protocol(self) -> ConnectionProtocol:
+        """Return the protocol for one more connection, for a transport of one's own."""
+        return ConnectionProtocol(
+            self.limits, max_backlog=self.limits.max_backlog, on_connection=self._clientele.receive
+        )
+
+    async def client_ready(self, client: ClientConnection) -> None:
+        """Called by a client's own task before it reads the first request."""
+        await self.on_client_connect(client)
+
+    def client_gone(self, client: ClientConnection) -> None:
+        """Called by a client whose connection has ended."""
+        if self._clientele.gone(client) and type(self).on_client_disconnect is not DeviceHooks.on_client_disconnect:
+            task: asyncio.Task[object] = asyncio.get_running_loop().create_task(self.on_client_disconnect(client))
+            self._chores.add(task)
+            task.add_done_callback(self._chore_done)
+
+    def _chore_done(self, task: asyncio.Task[object]) -> None:
+        self._chores.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.logger.error("on_client_disconnect", exc_info=error)
+
+    def abandon(self, task: asyncio.Task[object]) -> None:
+        """Called by a client that has gone: let its handler run on."""
+        self._clientele.abandon(task)
+
+    def inform_all(self, name: str, *arguments: object) -> None:
+        """Send an inform to every client, without waiting.
+
+        Raises:
+            UsageError: a request has that name, whose informs it would be taken for (5.1, section 2.3).
+            TypeError, ValueError: a value that has no form on the wire, or a name outside the grammar.
+        """
+        if name in self.handlers:
+            raise UsageError(f"#{name} would be taken for part of the reply to ?{name}")
+        line = format_line(MessageType.INFORM.head(name), arguments, self.dialect)
+        for client in self._clientele.clients:
+            client.connection.write(line)
+
+    # Requests
+
+    def add_request(self, name: str, handler: Callable[..., Any], **options: Any) -> None:
+        """Answer ?``name`` with ``handler(ctx, ...)``, whose annotations decode the arguments, from now on.
+
+        Clients are told with #interface-changed. ``options`` are those of :func:`katcp_aio.request`.
+
+        Raises:
+            UsageError: the name or the signature is not fit for a request.
+        """
+        made = make_handler(
+            name,
+            handler,
+            registry=self.types,
+            dialect=self.dialect,
+            options=RequestOptions(**options) if options else None,
+        )
+        change = "modified" if name in self.handlers else "added"
+        self.handlers[name] = made
+        if change == "added":  # sorted in place: requests that are being answered hold on to the table
+            in_order = sorted(self.handlers.items())
+            self.handlers.clear()
+            self.handlers.update(in_order)
+        self._changes.note("request", name, change)
+
+    def remove_request(self, name: str) -> None:
+        """Answer ?``name`` no more; requests that are being answered are not touched.
+
+        Raises:
+            KeyError: there is no such request.
+        """
+        del self.handlers[name]
+        self._changes.note("request", name, "removed")
+
+    def unknown_request(self, name: str) -> Handler:
+        """Return what answers a request that has no handler."""
+        return Handler(name, self.unhandled_request, self._unhandled, RequestOptions())
+
+    # What is told
+
+    @property
+    def library_row(self) -> tuple[str, str]:
+        """Version and build state of this library, as #version-connect tells them."""
+        version = library_version()
+        return f"katcp-aio-{'.'.join(version.split('.')[:2])}", f"katcp-aio-{version}"
+
+    @property
+    def device_row(self) -> tuple[str, str]:
+        """Version and build state of the device."""
+        return self.VERSION, self.BUILD_STATE
+
+    def _tell_change(self, what: tuple[str, ...]) -> None:
+        name, arguments = self.dialect.interface_changed(*what)
+        self.inform_all(name, *arguments)
+
+    def _sensor_changed(self, name: str, old: Sensor[Any] | None, new: Sensor[Any] | None) -> None:
+        self._changes.note("sensor", name, "added" if old is None else "removed" if new is None else "modified")

@@ -1,0 +1,119 @@
+"""The clients of one server. Law: who is let in is greeted, who is not is told why, and who has gone is forgotten.
+
+Nothing here waits for a client: lines are queued, and connections end by themselves within ``Limits.close_timeout``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ..connection import Connection
+from ..wire.message import MessageType
+from .context import format_line
+from .session import ClientConnection
+
+if TYPE_CHECKING:
+    from .base import DeviceBase
+
+__all__ = ["Clientele"]
+
+_CONNECTED = MessageType.INFORM.head("client-connected")
+_DISCONNECT = MessageType.INFORM.head("disconnect")
+
+
+class Clientele:
+    """The books of a server's clients, and of what they leave behind.
+
+    Args:
+        server: whose clients they are.
+        multi_client: whether there may be more than one at a time (5.1, sections 8 and 9).
+    """
+
+    def __init__(self, server: DeviceBase, *, multi_client: bool) -> None:
+        self._server = server
+        self._multi_client = multi_client
+        self.clients: dict[ClientConnection, None] = {}  #: in the order in which they came
+        self._newcomers: list[ClientConnection] = []  # not announced to the others yet
+        self._turned_away: set[Connection] = set()
+        self._abandoned: dict[asyncio.Task[object], None] = {}  # handlers whose clients went, oldest first
+
+    def receive(self, connection: Connection) -> None:
+        """Greet a client, or turn it away with a reason."""
+        server, permission = self._server, None
+        if server.access is not None:
+            permission = server.access.permission(connection.address, connection.get_extra_info("peercert"))
+        if not server.running:
+            self._turn_away(connection, "server shutting down")
+        elif server.access is not None and permission is None:
+            self._turn_away(connection, "not allowed")
+        elif self._multi_client and len(self.clients) >= server.limits.max_clients:
+            self._turn_away(connection, "too many clients")
+        else:
+            self._admit(ClientConnection(server, connection, permission))
+
+    def _turn_away(self, connection: Connection, reason: str) -> None:
+        self._server.trouble.tell("turned away", "client %s turned away: %s", connection.description, reason)
+        self._turned_away.add(connection)
+        connection.on_lost(lambda: self._turned_away.discard(connection))
+        connection.write(format_line(_DISCONNECT, (reason,), self._server.dialect))
+        connection.begin_close()
+
+    def _admit(self, client: ClientConnection) -> None:
+        server = self._server
+        if self._multi_client:
+            if not self._newcomers:
+                asyncio.get_running_loop().call_soon(self._announce)
+            self._newcomers.append(client)
+        else:
+            for other in list(self.clients):
+                other.disconnect(f"New client connected from {client.description}")
+        self.clients[client] = None
+        for name, arguments in server.dialect.greeting(server.library_row, server.device_row, server.versions):
+            client.inform(name, *arguments)
+        client.start()
+
+    def _announce(self) -> None:
+        """Tell each client who else has come since it did (5.1, section 8.2): one write, however many came at once."""
+        newcomers, self._newcomers = self._newcomers, []
+        lines = [format_line(_CONNECTED, (client.description,), self._server.dialect) for client in newcomers]
+        everything = b"".join(lines)
+        for client in self.clients.keys() - set(newcomers):
+            client.connection.write(everything)
+        for number, client in enumerate(newcomers[:-1], 1):
+            client.connection.write(b"".join(lines[number:]))
+
+    def gone(self, client: ClientConnection) -> bool:
+        """Take note that a client's connection has ended; return whether that is news."""
+        if client not in self.clients:
+            return False
+        del self.clients[client]
+        if client.connection.reason is not None:
+            trouble = self._server.trouble
+            trouble.tell("dropped", "client %s dropped: %s", client.description, client.connection.reason)
+        return True
+
+    def abandon(self, task: asyncio.Task[object]) -> None:
+        """Let a handler run on whose client went; beyond ``Limits.max_abandoned`` the oldest such is cancelled."""
+        self._abandoned[task] = None
+        task.add_done_callback(lambda done: self._abandoned.pop(done, None))
+        if len(self._abandoned) > self._server.limits.max_abandoned:
+            oldest = next(iter(self._abandoned))
+            del self._abandoned[oldest]
+            oldest.cancel()
+            self._server.trouble.tell("abandoned", "a handler was cancelled: too many run on whose clients went")
+
+    async def dismiss(self, reason: str, deadline: float) -> list[asyncio.Task[object]]:
+        """End all connections in good order, all at the same time; return the handlers that run on.
+
+        Args:
+            reason: is sent with #disconnect.
+            deadline: in monotonic seconds; handlers that have not ended by then are cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        endings = [loop.create_task(client.shut_down(reason, deadline)) for client in self.clients]
+        if endings:
+            await asyncio.wait(endings)
+        for connection in list(self._turned_away):
+            connection.abort()
+        return list(self._abandoned)

@@ -1,0 +1,38 @@
+"""Where a device's own code is called. Law: each of these does nothing until a device says what it is to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidReply
+from ..wire.dialect import UNKNOWN_REQUEST
+
+if TYPE_CHECKING:
+    from .context import RequestContext
+    from .session import ClientConnection
+
+__all__ = ["DeviceHooks"]
+
+
+class DeviceHooks:
+    """What a device may override."""
+
+    on_restart: Callable[[], Coroutine[Any, Any, object]] | Any = None
+    """Defined by devices that ?restart may restart: ``async def on_restart(self)``, called between stop and start."""
+
+    async def on_start(self) -> None:
+        """Called before the server listens; an exception is passed on by ``start``."""
+
+    async def on_stop(self) -> None:
+        """Called when the clients are gone, before service tasks end; an exception is passed on by ``stop``."""
+
+    async def on_client_connect(self, client: ClientConnection) -> None:
+        """Called when a client has been greeted, before its first request is read; an exception disconnects it."""
+
+    async def on_client_disconnect(self, client: ClientConnection) -> None:
+        """Called when a client is gone."""
+
+    async def unhandled_request(self, ctx: RequestContext, *arguments: bytes) -> object:
+        """Answer a request that has no handler, as a handler would; by default it is invalid."""
+        raise InvalidReply(UNKNOWN_REQUEST.format(ctx.message.name))

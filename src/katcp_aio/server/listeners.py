@@ -1,0 +1,118 @@
+"""Where a server listens. Law: what was opened here is closed here, and nothing waits for a peer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import os
+import socket
+import ssl as ssl_module
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import UsageError
+from ..limits import Limits
+from ..wire.datatypes import Address
+
+__all__ = ["Listeners"]
+
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what the empty host name stands for, and nothing else does
+_NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+class Listeners:
+    """The sockets of one server.
+
+    Args:
+        factory: makes the protocol of a new connection.
+        host: where to listen: an address or host name, several of them, or ``""`` for all interfaces.
+        port: the port at each of them; 0: any free one, the same at all.
+        path: of a Unix socket; then there is no TCP.
+        sock: sockets to listen on instead, bound already. They are closed with the server.
+        ssl: makes it TLS.
+        limits: ``accept_backlog`` and ``handshake_timeout`` matter here.
+    """
+
+    def __init__(
+        self,
+        factory: Callable[[], asyncio.BaseProtocol],
+        *,
+        host: str | Sequence[str],
+        port: int,
+        path: str | os.PathLike[str] | None,
+        sock: socket.socket | Sequence[socket.socket] | None,
+        ssl: ssl_module.SSLContext | None,
+        limits: Limits,
+    ) -> None:
+        self._factory = factory
+        self._hosts = (host,) if isinstance(host, str) else tuple(host)
+        self._port = port
+        self._path = None if path is None else os.fspath(path)
+        self._socks = () if sock is None else (sock,) if isinstance(sock, socket.socket) else tuple(sock)
+        self._options: dict[str, Any] = {"ssl": ssl, "backlog": limits.accept_backlog}
+        if ssl is not None:
+            self._options["ssl_handshake_timeout"] = limits.handshake_timeout
+        self._servers: list[asyncio.AbstractServer] = []
+        self.addresses: tuple[Address, ...] = ()  #: of the TCP sockets, in the order they were opened
+
+    async def open(self, *, same_port: bool = False) -> None:
+        """Begin to listen; ``same_port``: at the port of last time, where any free one would do.
+
+        Raises:
+            OSError: an address is in use, or not one of this machine.
+            UsageError: the given sockets have been used, and closed, before.
+        """
+        port = self.addresses[0].port or 0 if same_port and self.addresses else self._port
+        self.addresses = ()
+        try:
+            if self._socks:
+                await self._open_given()
+            elif self._path is not None:
+                loop = asyncio.get_running_loop()
+                self._servers.append(await loop.create_unix_server(self._factory, self._path, **self._options))
+            else:
+                await self._open_tcp(port)
+        finally:
+            self.addresses = tuple(_addresses(self._servers))
+
+    async def _open_given(self) -> None:
+        loop = asyncio.get_running_loop()
+        for sock in self._socks:
+            if sock.fileno() < 0:
+                raise UsageError("the socket that the server was given is closed; give it a new one")
+            self._servers.append(await loop.create_server(self._factory, sock=sock, **self._options))
+
+    async def _open_tcp(self, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        for host in self._hosts:
+            for name in _EVERYWHERE if host == "" else (host,):
+                try:
+                    server = await loop.create_server(self._factory, name, port, **self._options)
+                except OSError as error:
+                    if host == "" and self._servers and error.errno in _NO_SUCH_FAMILY:
+                        continue  # this machine has only one of the two families
+                    raise
+                self._servers.append(server)
+                if port == 0:
+                    port = server.sockets[0].getsockname()[1]
+
+    def close(self) -> None:
+        """Stop listening; connections that were made already are not touched."""
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()  # and no wait_closed(): from Python 3.12 on that would wait for every client
+        if self._path is not None and servers:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)  # noqa: PTH108 - the path may be one that pathlib would change
+
+
+def _addresses(servers: list[asyncio.AbstractServer]) -> list[Address]:
+    found = []
+    for server in servers:
+        for sock in getattr(server, "sockets", ()):
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
+                host, port = sock.getsockname()[:2]
+                found.append(Address(ipaddress.ip_address(host.partition("%")[0]), port))
+    return found

@@ -1,0 +1,117 @@
+"""The requests about sensors (5.1, section 7.2). Law: validated whole before anything changes or is sent.
+
+What is long is made in turns: other clients are served between them, and a client that does not read waits alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ..errors import FailReply
+from ..model.sensor import Sensor
+from ..model.strategies import Strategy
+from ..wire.dialect import UNKNOWN_SENSOR, Dialect
+from ..wire.message import escape
+from .base import DeviceBase
+from .context import RequestContext
+from .patterns import select_sensors
+
+__all__ = ["SensorRequests"]
+
+_STATUS_HEAD = len(b"#sensor-status")  # what a reply has another head for
+
+
+class SensorRequests(DeviceBase):
+    """Listing, polling and sampling sensors."""
+
+    async def request_sensor_list(self, ctx: RequestContext, name: bytes | None = None) -> int:
+        """Describe one sensor, those whose names a /regular expression/ is found in, or all.
+
+        Sends #sensor-list NAME DESCRIPTION UNITS TYPE [PARAMETERS] for each, sorted by name, and replies with their
+        number. The parameters are the options of a discrete sensor, or the nominal range of a number, then perhaps its
+        warn range.
+        """
+        sensors = select_sensors(self.sensors, name, self.limits)
+        return await ctx.send_lines(_descriptions(ctx.inform_head, sensors, self.dialect))
+
+    async def request_sensor_value(self, ctx: RequestContext, name: bytes | None = None) -> int:
+        """Tell the reading of one sensor, of those whose names a /regular expression/ is found in, or of all.
+
+        Sends #sensor-value TIMESTAMP 1 NAME STATUS VALUE for each, sorted by name, and replies with their number.
+        """
+        sensors = select_sensors(self.sensors, name, self.limits)
+        return await ctx.send_lines(_values(ctx.inform_head, sensors, self.sampling.lines.encode))
+
+    async def request_sensor_sampling(
+        self, ctx: RequestContext, names: bytes, strategy: str | None = None, *parameters: bytes
+    ) -> tuple[bytes | str, ...]:
+        """Set when this client is told of a sensor, or of several with commas between their names; or just tell it.
+
+        The strategies: none; auto, as the device thinks best; period SECONDS; event, at each change; differential
+        DIFFERENCE; event-rate SHORTEST LONGEST; differential-rate DIFFERENCE SHORTEST LONGEST. The current reading is
+        sent at once as #sensor-status TIMESTAMP 1 NAME STATUS VALUE. For several sensors it is all or nothing.
+        """
+        several = strategy is not None and self.dialect.bulk_sampling
+        sensors = self._find(names.split(b",") if several else [names])
+        if strategy is None:
+            current = self._sampler(ctx).strategy(sensors[0])
+            return (names, *(current.echo if current is not None else (b"none",)))
+        wanted = list(self._make(sensors, strategy, parameters))
+        sampler = self._sampler(ctx)
+        if len(sampler) + len(wanted) > self.limits.max_subscriptions:
+            raise FailReply(f"a client samples at most {self.limits.max_subscriptions} sensors")
+        async with ctx.client.long_reply:
+            await sampler.commit(wanted, ctx.client)
+        return (names, *wanted[0][1].echo)
+
+    async def request_sensor_sampling_clear(self, ctx: RequestContext) -> None:
+        """Set the strategy of all sensors to none, for this client."""
+        if ctx.client.sampler is not None:
+            await ctx.client.sampler.clear(ctx.client)
+
+    def _sampler(self, ctx: RequestContext) -> Any:
+        """Return the client's sampler, made when it is first needed."""
+        client = ctx.client
+        if client.sampler is None:
+            client.sampler = self.sampling.sampler(client.connection)
+        return client.sampler
+
+    def _find(self, names: Iterable[bytes]) -> list[Sensor[Any]]:
+        """Return the sensors of these names, each once."""
+        found: dict[Sensor[Any], None] = {}
+        for raw in names:
+            name = raw.decode("utf-8", "backslashreplace")
+            if name not in self.sensors:
+                raise FailReply(UNKNOWN_SENSOR.format(name))
+            found[self.sensors[name]] = None
+        return list(found)
+
+    def _make(
+        self, sensors: Iterable[Sensor[Any]], strategy: str, parameters: tuple[bytes, ...]
+    ) -> Iterator[tuple[Sensor[Any], Strategy]]:
+        """Yield a new strategy for each sensor, not yet started."""
+        make = self.strategies.make
+        for sensor in sensors:
+            try:
+                yield sensor, make(strategy, parameters, sensor, self.dialect, self.limits)
+            except ValueError as error:
+                raise FailReply(str(error)) from None
+
+
+def _descriptions(head: bytes, sensors: Iterable[Sensor[Any]], dialect: Dialect) -> Iterator[bytes]:
+    for sensor in sensors:
+        arguments = (
+            sensor.description.encode(),
+            sensor.units.encode(),
+            dialect.sensor_type(sensor.type_name).encode(),
+            *sensor.format_params(dialect),
+        )
+        yield b"%b %b %b\n" % (head, sensor.name.encode(), b" ".join(map(escape, arguments)))
+
+
+def _values(
+    head: bytes, sensors: Iterable[Sensor[Any]], encode: Callable[[Sensor[Any], Any], bytes]
+) -> Iterator[bytes]:
+    for sensor in sensors:
+        yield head + encode(sensor, sensor.reading)[_STATUS_HEAD:]
