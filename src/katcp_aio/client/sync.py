@@ -1,0 +1,254 @@
+"""In step with the device. Law: one task asks for what has changed, once for all changes that came before it asked.
+
+After each connect it reads ?help, the timeout hints and ?sensor-list; later what ``#interface-changed`` names, or
+everything again where it names nothing. A request that fails is made again after a random, growing delay, so that a
+broken device is not hammered; what was known before stays in place meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import async_timeout
+
+from ..errors import ConnectionLost, ProtocolError, RequestError, RequestTimeout
+from ..reports import report_exception
+from ..wire.dialect import means_unknown
+from ..wire.message import Message
+from .backoff import Backoff
+from .client import Client
+from .inventory import Changes, Scope, SensorInfo, compare, read_help, read_hints, read_sensors
+from .sampler import Sampler
+from .sensors import SensorTable
+from .wishes import Wishes
+
+__all__ = ["Synchroniser"]
+
+
+class Synchroniser:
+    """Keeps requests, sensors and sampling of one device up to date.
+
+    Args:
+        client: asks the device.
+        table: gets the sensors.
+        wishes: how they are to be sampled.
+        timeout: s for one request: a list of ten thousand sensors takes its time on a small device.
+        backoff: delays between attempts that fail.
+        on_changes: called with all that changed, once the tables say so too.
+        on_synced: called with whether all that is so, when that changes.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        table: SensorTable,
+        wishes: Wishes,
+        *,
+        timeout: float,
+        backoff: Backoff,
+        on_changes: Callable[[Changes], object],
+        on_synced: Callable[[bool], object],
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._wishes = wishes
+        self._timeout = timeout
+        self._backoff = backoff
+        self._on_changes = on_changes
+        self._on_synced = on_synced
+        self._scope = Scope(everything=True)
+        self._wake = asyncio.Event()  # something is to be done
+        self._reconnected = asyncio.Event()  # no delay counts any more
+        self._settled = asyncio.Event()  # in step, or never will be
+        self._epoch = 0  # connections made and lost
+        self._task: asyncio.Task[None] | None = None
+        self.sampler = Sampler(client, table, wishes, timeout)
+        self.help: dict[str, str] = {}  #: request -> its help
+        self.ready = False  #: the tables are those of the connected device
+        self.synced = False  #: and its sensors are sampled as is wished
+        self.error: Exception | None = None  #: why they are not, if an attempt failed
+
+    # The outside
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"katcp sync {self._client.description}")
+
+    async def stop(self) -> None:
+        """End the task."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def wake(self) -> None:
+        """Have a look at what is due."""
+        self._wake.set()
+
+    def look(self, name: str) -> None:
+        """Have the sampling of a sensor looked at again."""
+        self.sampler.due[name] = None
+        self._wake.set()
+
+    async def wait_synced(self) -> bool:
+        """Wait until all is in step; False if that will never be."""
+        await self._settled.wait()
+        return self.synced
+
+    def shut(self) -> None:
+        """Take note that the client is closed."""
+        self._settled.set()
+
+    def interface_changed(self, inform: Message) -> None:
+        """Take note of #interface-changed, or #device-changed as devices built on the C library call it."""
+        self._scope.add(inform.arguments)
+        self._wake.set()
+
+    def connection_made(self) -> None:
+        """Take note that the device is there: it knows nothing of this client, and may be another than before."""
+        self._epoch += 1
+        self._scope = Scope(everything=True)
+        self._reconnected.set()
+        self._wake.set()
+
+    def connection_lost(self) -> None:
+        """Take note that the device is away."""
+        self._epoch += 1
+        self._table.lose()
+        self.sampler.lose()
+        self.ready = False
+        self._set_synced(False)
+
+    # The task
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if not self._client.connected:
+                continue  # woken again when it is
+            self._reconnected.clear()
+            try:
+                if self._scope:
+                    await self._sync()
+                await self.sampler.apply()
+                self._set_synced(self.ready)
+            except ConnectionLost:
+                continue
+            except (RequestError, RequestTimeout, ProtocolError) as error:
+                await self._failed(error, failures)
+                failures += 1
+            except Exception:  # noqa: BLE001 - a fault of this library must not end the following of a device
+                report_exception("%s: keeping in step failed", self._client.description)
+                await self._failed(None, failures)
+                failures += 1
+            else:
+                failures = 0
+
+    async def _failed(self, error: Exception | None, failures: int) -> None:
+        """Wait before the next attempt; a new connection ends the wait."""
+        if error is not None:
+            self.error = error.with_traceback(None)
+            self._client.trouble.tell("sync", "%s: not in step: %s", self._client.description, error)
+        try:
+            async with async_timeout.timeout(self._backoff.delay(failures)):
+                await self._reconnected.wait()
+        except TimeoutError:
+            pass
+        self._wake.set()
+
+    def _set_synced(self, synced: bool) -> None:
+        if synced is not self.synced:
+            self.synced = synced
+            self._settled.set() if synced else self._settled.clear()
+            self._on_synced(synced)
+
+    async def _sync(self) -> None:
+        """Ask for what may have changed, and put it in place whole: nobody sees half of an interface."""
+        client, table = self._client, self._table
+        scope, self._scope = self._scope, Scope()
+        scope.widen(client.limits.max_single_changes)
+        epoch, done = self._epoch, False
+        try:
+            requests, hints = await self._requests(scope)
+            sensors = await self._sensors(scope)
+            done = epoch == self._epoch
+        finally:
+            if not done:
+                self._scope.include(scope)
+        if not done:
+            raise ConnectionLost("connection lost while the interface was read", device=client.description)
+        table.speak(client.dialect)
+        old_rows, old_help = table.rows(), self.help
+        if sensors is not None:
+            self._put(scope, sensors)
+        if requests is not None:
+            self.help = requests
+            client.timeout_hints.clear()
+            client.timeout_hints.update(hints)
+        changes = Changes(*compare(old_rows, table.rows()), *compare(old_help, self.help))
+        self._resample(scope, changes)
+        self.error = None
+        self.ready = True
+        if changes:
+            self._on_changes(changes)
+
+    def _resample(self, scope: Scope, changes: Changes) -> None:
+        """Have all sensors looked at that the device may have replaced: it dropped the sampling with the old one."""
+        names = list(self._table.by_name) if scope.sensor_list else [*scope.sensors, *changes.sensors_added]
+        self._wishes.forget_refusals(changes.sensors_modified)
+        for sensor in self._table.find(names):
+            sensor.sampling = None
+            if self._wishes.effective(sensor.name) is not None:
+                self.sampler.due[sensor.name] = None
+            elif sensor.status is sensor.Status.UNREACHABLE:  # it is there again, and what it reads is not known
+                sensor.set_status(sensor.Status.UNKNOWN)
+
+    # What to ask
+
+    async def _ask(self, name: str, *argument: str) -> list[Message]:
+        """Return the informs of a request; none if the device does not have the request, or what it asks for."""
+        try:
+            return (await self._client.request(name, *argument, timeout=self._timeout)).informs
+        except RequestError as error:
+            if means_unknown(str(error)):
+                return []
+            raise
+
+    async def _requests(self, scope: Scope) -> tuple[dict[str, str] | None, Mapping[str, float]]:
+        """Return the requests as they are now, and the hints; None if nothing is to be asked."""
+        if not scope.request_list and not scope.requests:
+            return None, {}
+        if scope.request_list:
+            found = read_help(await self._ask("help"))
+        else:
+            found = dict(self.help)
+            for name, removed in scope.requests.items():
+                found.pop(name, None)
+                if not removed:
+                    found.update(read_help(await self._ask("help", name)))
+        hints = await self._ask("request-timeout-hint") if self._client.dialect.timeout_hints else []
+        return found, read_hints(hints)
+
+    async def _sensors(self, scope: Scope) -> dict[str, SensorInfo] | None:
+        """Return the rows of all sensors, or of those to be asked for one by one; None if nothing is to be asked."""
+        if scope.sensor_list:
+            return read_sensors(await self._ask("sensor-list"))
+        rows: dict[str, SensorInfo] = {}
+        for name, removed in scope.sensors.items():
+            if not removed:
+                found = read_sensors(await self._ask("sensor-list", name))
+                rows.update((key, row) for key, row in found.items() if key == name)  # C devices match by prefix
+        return rows if scope.sensors else None
+
+    def _put(self, scope: Scope, rows: Mapping[str, SensorInfo]) -> None:
+        if scope.sensor_list:
+            self._table.put_all(rows)
+            return
+        for name in scope.sensors:
+            if name in rows:
+                self._table.put(rows[name])
+            else:
+                self._table.drop(name)
