@@ -23,7 +23,7 @@ def antenna(served):
 
 async def ask(served, clock, line, seconds=60.0):
     """Ask, let the time pass that the antenna may need, and return the arguments of informs and reply."""
-    answer = asyncio.ensure_future(served.peer().ask(line))
+    answer = asyncio.ensure_future(served.peer().ask(line, timeout=seconds + 1))
     await clock.advance(seconds)
     *informs, reply = await answer
     return [inform.arguments for inform in informs if inform.name == reply.name], reply.arguments
@@ -42,7 +42,7 @@ def test_a_drive_keeps_to_its_speed_and_acceleration_and_stops_at_its_target():
     assert positions[-1] == 30.0
     assert max(speeds) == 10.0
     assert all(after - before <= 0.5 + 1e-9 for before, after in itertools.pairwise(speeds))
-    assert steps * 0.1 == pytest.approx(30 / 10 + 10 / 5, abs=0.3)  # the way at full speed, and one ramp
+    assert steps * 0.1 == pytest.approx(30 / 10 + 10 / 5, abs=0.5)  # the way at full speed, and one ramp
 
 
 def test_a_drift_follows_its_mean():
@@ -91,7 +91,7 @@ async def test_tracking_ends_where_the_cable_does(served, antenna, manual_clock)
 
 
 async def test_stop_makes_the_slew_fail_and_tells_where(served, antenna, manual_clock):
-    slew = asyncio.ensure_future(served.peer().ask("?slew[1] 90 45"))
+    slew = asyncio.ensure_future(served.peer().ask("?slew[1] 90 45", timeout=60))
     await manual_clock.advance(3)
     _, stopped = await ask(served, manual_clock, "?stop[1]", seconds=1)
     reply = (await slew)[-1]
@@ -102,7 +102,7 @@ async def test_stop_makes_the_slew_fail_and_tells_where(served, antenna, manual_
 
 
 async def test_one_slew_at_a_time(served, manual_clock):
-    slew = asyncio.ensure_future(served.peer().ask("?slew[1] 90 45"))
+    slew = asyncio.ensure_future(served.peer().ask("?slew[1] 90 45", timeout=60))
     await manual_clock.advance(1)
     _, reply = await ask(served, manual_clock, "?slew[1] 0 90", seconds=0)
     assert reply[0] == b"fail"

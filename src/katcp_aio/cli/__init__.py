@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 __all__ = ["main"]
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Python flushes stdout once more when it ends; there is nobody to be told that this fails.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return EXIT_BROKEN_PIPE
 
 
@@ -59,11 +60,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 def run_command(options: argparse.Namespace) -> int:
     """Run the command that was chosen, and return its exit code; what it raises becomes one line on stderr."""
-    from . import demo
-
-    commands = {"demo": demo.main}
     try:
-        return commands[options.command](options)
+        module = import_module(f".{options.command}", __package__)
+        code: int = module.main(options)
+        return code
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - the whole program ends with it, and says so

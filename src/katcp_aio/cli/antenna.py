@@ -11,7 +11,7 @@ import random
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-from katcp_aio import DeviceServer, FailReply, Range, RequestContext, Sensor, request
+from katcp_aio import DeviceServer, FailReply, Range, RequestContext, Sensor, Status, request
 
 __all__ = ["Antenna", "Drift", "Drive", "Fault", "Mode"]
 
@@ -144,7 +144,7 @@ class Antenna(DeviceServer):
         """
         if self.mode.value is Mode.SLEW:
             raise FailReply("The antenna is slewing: wait for it, or ?stop first")
-        if self.wind.status is Sensor.Status.ERROR:
+        if self.wind.status is Status.ERROR:
             raise FailReply(f"Not in a wind of {self.wind.value:.0f} m/s")
         self._az.target, self._el.target = az, el
         self._then = Mode[then.upper()]
@@ -191,7 +191,7 @@ class Antenna(DeviceServer):
         self._receiver.mean = 35.0 if fault is Fault.COOLER else 18.0
         for drift in (self._motor, self._receiver, self._wind):
             drift.step(seconds)
-        encoder = Sensor.Status.FAILURE if fault is Fault.ENCODER else None  # None: as the ranges say
+        encoder = Status.FAILURE if fault is Fault.ENCODER else None  # None: as the ranges say
         self.azimuth.set(round(self._az.position, 3), encoder)
         self.elevation.value = round(self._el.position, 3)
         self.motor.value = round(self._motor.value, 1)
@@ -234,5 +234,5 @@ class Antenna(DeviceServer):
         self.mode.value = mode
 
 
-def _fault_status(fault: Fault) -> Sensor.Status:
-    return Sensor.Status.NOMINAL if fault is Fault.NONE else Sensor.Status.ERROR
+def _fault_status(fault: Fault) -> Status:
+    return Status.NOMINAL if fault is Fault.NONE else Status.ERROR

@@ -9,23 +9,19 @@ import argparse
 import asyncio
 import math
 import sys
-from collections import Counter, deque
-from datetime import UTC, datetime
+from collections import Counter
 from importlib.metadata import version
 from typing import Any
 
 from katcp_aio import DeviceClient, DeviceServer, InvalidReply, KatcpError, Reading, run
 
-from ..clock import SYSTEM_CLOCK
 from .antenna import Antenna
-from .screen import Row, Screen, make_screen, show, sparkline
+from .following import SensorView
+from .screen import Row, Screen, make_screen, show
 
 __all__ = ["DemoError", "demonstrate", "main"]
 
 SAMPLING = ("event-rate", 0.1, 5.0)  # when it changes, at most ten times a second, and every five seconds besides
-REDRAW = 0.1  # seconds
-PLAIN_EVERY = 1.0  # seconds between two lines about one sensor, unless its status changes
-TREND = 24  # readings in the column of trends
 FAULT_EVERY = 6.0  # seconds on average: most demonstrations are to have one
 PRECISION = 0.01  # degrees: how near to its target the antenna has to end up
 
@@ -88,30 +84,31 @@ class Story:
         self.device = device
         self.screen = screen
         self.sensors = [device.sensor[name] for name in device.sensor]
-        self.requests = 0
-        self.readings: Counter[str] = Counter()  # by status
+        self.view = SensorView(self.sensors, screen)
+        self.asked: Counter[str] = Counter()  # requests by name
         self.faults: list[str] = []
-        self.history: dict[str, deque[float]] = {sensor.name: deque(maxlen=TREND) for sensor in self.sensors}
-        self.last: dict[str, tuple[str, str, float]] = {}  # sensor: status and value, and when it was told of in lines
+        device.sensor.fault.attach(self.note_fault)
+
+    def note_fault(self, _sensor: Any, reading: Reading[Any]) -> None:
+        """Remember each fault; the sensor tells of each change, and of what is so every few seconds."""
+        if reading.value != (self.faults or ["none"])[-1]:
+            self.faults.append(reading.value)
 
     def list_requests(self) -> None:
         """Show the requests that only this device has."""
         rows: list[Row] = []
-        standard = 0
         for name in self.device.req:
-            if hasattr(DeviceServer, f"request_{name.replace('-', '_')}"):
-                standard += 1
-                continue
-            summary, usage, *_ = [*(self.device.req[name].__doc__ or "").splitlines(), "", ""]
-            rows.append((usage or f"?{name}", summary))
+            if not hasattr(DeviceServer, f"request_{name.replace('-', '_')}"):
+                summary, usage, *_ = [*(self.device.req[name].__doc__ or "").splitlines(), "", ""]
+                rows.append((usage or f"?{name}", summary))
         self.screen.table(("request", "what it does"), rows)
-        self.screen.line(f"  and {standard} requests that every device has")
+        self.screen.line(f"  and the {len(self.device.req) - len(rows)} requests that every device has")
         self.screen.line()
 
     async def list_sensors(self) -> None:
         """Ask for all sensors at once, and show them."""
-        self.requests += 1
-        readings = await self.device.read("/./")
+        self.asked["sensor-value"] += 1
+        readings = await self.device.read()
         self.screen.table(
             ("sensor", "value", "units", "status", "description"),
             [
@@ -123,8 +120,8 @@ class Story:
 
     async def ask_for_too_much(self) -> None:
         """Show that a wrong request is refused by what its handler's annotations say."""
-        self.screen.section("A request that is wrong: ?slew 30 5")
-        self.requests += 1
+        self.screen.section("A request that cannot be: ?slew 30 5")
+        self.asked["slew"] += 1
         try:
             await self.device.req.slew(30, 5)
         except InvalidReply as error:
@@ -133,70 +130,31 @@ class Story:
             raise DemoError("the antenna went where it cannot look")
 
     async def slew_and_follow(self, seconds: float) -> None:
-        """Move the antenna and watch its sensors for so many seconds."""
-        azimuth, elevation = round(reach(seconds * 0.6, 10.0, 5.0), 1), round(90 - reach(seconds * 0.6, 5.0, 2.5), 1)
-        self.screen.section(f"Slew to azimuth {azimuth:g}, elevation {elevation:g}, and follow the sensors")
+        """Move the antenna and watch its sensors for so many seconds, or until it has arrived."""
+        away = seconds * 0.6
+        azimuth, elevation = round(reach(away, 10.0, 5.0), 1), round(90 - reach(away, 5.0, 2.5), 1)
+        self.screen.section(f"?slew {azimuth:g} {elevation:g}, and the sensors meanwhile")
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        columns = ("sensor", "value", "units", "status", "age", "trend")
         async with asyncio.TaskGroup() as tasks:
-            followers = [tasks.create_task(self.follow(sensor)) for sensor in self.sensors]
             slew = tasks.create_task(self.slew(azimuth, elevation))
-            with self.screen.watch(columns, self.rows) as refresh:
-                while loop.time() < end or not slew.done():
-                    refresh()
-                    await asyncio.sleep(REDRAW)
-                refresh()
-            for follower in followers:
-                follower.cancel()
+            await self.view.follow(lambda: slew.done() and loop.time() >= end, *SAMPLING)
 
     async def slew(self, azimuth: float, elevation: float) -> None:
         """Have the antenna move, tell its progress, and check where it got."""
-        self.requests += 1
-        async for inform in self.device.stream("slew", azimuth, elevation, "stop"):
+        self.asked["slew"] += 1
+        async for inform in self.device.stream("slew", azimuth, elevation):
             if not self.screen.live:
                 self.screen.line(f"  #slew {b' '.join(inform.arguments).decode()}")
-        position = {name: (await self.device.sensor[name].read()).value for name in ("az.position", "el.position")}
-        self.requests += len(position)
-        if math.dist(position.values(), (azimuth, elevation)) > PRECISION:
-            raise DemoError(f"the antenna arrived at {position}, not at azimuth {azimuth}, elevation {elevation}")
+        self.asked["sensor-value"] += 2
+        position = [(await sensor.read()).value for sensor in self.position]
+        if math.dist(position, (azimuth, elevation)) > PRECISION:
+            raise DemoError(f"the antenna arrived at {position}, and not where it was told to go")
 
-    async def follow(self, sensor: Any) -> None:
-        """Take all readings of one sensor, until cancelled."""
-        self.requests += 1
-        async for reading in sensor.readings(*SAMPLING):
-            self.take(sensor, reading)
-
-    def take(self, sensor: Any, reading: Reading[Any]) -> None:
-        """Count a reading, and tell of it where lines are all there is."""
-        name, status, value = sensor.name, reading.status.value, show(reading.value)
-        self.readings[status] += 1
-        if isinstance(reading.value, float):
-            self.history[name].append(reading.value)
-        if name == "fault" and value not in {"none", self.last.get(name, ("", "", 0.0))[1]}:
-            self.faults.append(value)
-        old_status, old_value, told = self.last.get(name, ("", "", 0.0))
-        discrete = not isinstance(reading.value, float) and value != old_value
-        if status != old_status or discrete or reading.timestamp - told >= PLAIN_EVERY:
-            told = reading.timestamp
-            if not self.screen.live:
-                self.screen.line(f"  {clock_time(told)}  {name:<18} {value:>9} {sensor.units:<5} {status}".rstrip())
-        self.last[name] = status, value, told
-
-    def rows(self) -> list[Row]:
-        """Return the table of the sensors as they are now."""
-        now = SYSTEM_CLOCK.time()
-        return [
-            (
-                sensor.name,
-                show(sensor.value),
-                sensor.units,
-                sensor.status.value,
-                f"{max(0.0, now - sensor.reading.timestamp):.1f} s",
-                sparkline(list(self.history[sensor.name]), TREND),
-            )
-            for sensor in self.sensors
-        ]
+    @property
+    def position(self) -> tuple[Any, Any]:
+        """The sensors of the direction in which the antenna looks."""
+        return self.device.sensor["az.position"], self.device.sensor["el.position"]
 
     def sum_up(self) -> None:
         """Show what came of it.
@@ -204,19 +162,17 @@ class Story:
         Raises:
             DemoError: a sensor was never heard of.
         """
-        silent = [sensor.name for sensor in self.sensors if sensor.name not in self.last]
-        if silent:
-            raise DemoError(f"no readings of {', '.join(silent)}")
-        position = ", ".join(
-            f"{what} {show(self.device.sensor[name].value)} deg"
-            for what, name in (("azimuth", "az.position"), ("elevation", "el.position"))
-        )
-        statuses = ", ".join(f"{count} {status}" for status, count in self.readings.most_common())
+        if self.view.silent:
+            raise DemoError(f"no readings of {', '.join(self.view.silent)}")
+        requests = ", ".join(f"{count} ?{name}" for name, count in self.asked.items())
+        statuses = ", ".join(f"{count} {status}" for status, count in self.view.statuses.most_common())
+        azimuth, elevation = (show(sensor.value) for sensor in self.position)
+        faults = ", ".join(fault for fault in self.faults if fault != "none") or "none"
         self.screen.section("In short")
-        self.screen.line(f"  requests   {self.requests} made, one of them wrong on purpose")
-        self.screen.line(f"  readings   {self.readings.total()} received: {statuses}")
-        self.screen.line(f"  position   {position}")
-        self.screen.line(f"  faults     {', '.join(self.faults) or 'none'}")
+        self.screen.line(f"  requests   {self.asked.total()} made: {requests}")
+        self.screen.line(f"  readings   {self.view.statuses.total()} received: {statuses}")
+        self.screen.line(f"  position   azimuth {azimuth} deg, elevation {elevation} deg")
+        self.screen.line(f"  faults     {faults}")
 
 
 def reach(seconds: float, top_speed: float, acceleration: float) -> float:
@@ -225,8 +181,3 @@ def reach(seconds: float, top_speed: float, acceleration: float) -> float:
     if seconds < 2 * ramp:
         return acceleration * seconds**2 / 4
     return top_speed * (seconds - ramp)
-
-
-def clock_time(timestamp: float) -> str:
-    """Return the time of day, UTC, to milliseconds."""
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%H:%M:%S.%f")[:-3]

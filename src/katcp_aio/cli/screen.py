@@ -6,6 +6,7 @@ What came from a device is made printable before it is shown: it can neither mov
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -62,20 +63,24 @@ def make_screen(out: TextIO, *, plain: bool = False) -> Screen:
 
 
 def show(value: object) -> str:
-    """Return a value for people, in one line: floats have three decimals, texts no control characters."""
+    """Return a value for people, in one line: three decimals, no control characters, and nothing for None."""
+    if value is None:
+        return ""
     if isinstance(value, float):
         return f"{value:.3f}"
     return printable(value, longest=60)
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """Return the last ``width`` values as a row of bars, from the lowest of them to the highest."""
-    values = values[-width:]
-    if not values:
-        return ""
-    low, high = min(values), max(values)
+    """Return the last ``width`` values as a row of bars, from the lowest of them to the highest.
+
+    What is not finite has no bar.
+    """
+    values = values[-width:] if width > 0 else []
+    finite = [value for value in values if math.isfinite(value)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
     steps = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BARS[round((value - low) * steps)] for value in values)
+    return "".join(_BARS[round((value - low) * steps)] if math.isfinite(value) else " " for value in values)
 
 
 class PlainScreen:

@@ -1,0 +1,110 @@
+"""Following a device's sensors on a screen. Law: what is shown is what the device sent, with its age.
+
+On a terminal that is one table drawn anew in place, at most ten times a second however fast readings come; elsewhere
+one line for each change worth one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+from katcp_aio import Reading
+
+from ..clock import SYSTEM_CLOCK
+from .screen import Row, Screen, show, sparkline
+
+__all__ = ["SensorView"]
+
+COLUMNS = ("sensor", "value", "units", "status", "age", "trend")
+REDRAW = 0.1  # seconds
+LINE_EVERY = 1.0  # seconds between two lines about one number, unless its status changes
+TREND = 24  # readings in the column of trends
+
+
+@attrs.define
+class _Seen:
+    """What was seen of one sensor."""
+
+    history: deque[float] = attrs.field(factory=lambda: deque(maxlen=TREND))
+    told: tuple[str, str] = ("", "")  # the value and status of its last line
+    told_at: float = 0.0  # the timestamp of that reading
+
+
+class SensorView:
+    """Some of a device's sensors, as they are followed.
+
+    Args:
+        sensors: of a :class:`DeviceClient`.
+        screen: where they are shown.
+    """
+
+    def __init__(self, sensors: Sequence[Any], screen: Screen) -> None:
+        self.sensors = sensors
+        self.statuses: Counter[str] = Counter()  #: how many readings came, by status
+        self._screen = screen
+        self._seen = {sensor.name: _Seen() for sensor in sensors}
+        self._width = max([len(sensor.name) for sensor in sensors], default=0)
+
+    @property
+    def silent(self) -> list[str]:
+        """The sensors of which no reading came."""
+        return [name for name, seen in self._seen.items() if seen.told == ("", "")]
+
+    async def follow(self, done: Callable[[], bool], *sampling: Any) -> None:
+        """Have the sensors sampled and show them, until ``done()``; it is asked ten times a second.
+
+        Raises:
+            ExceptionGroup: of what went wrong with the sensors, as FailReply.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            followers = [tasks.create_task(self._follow(sensor, sampling)) for sensor in self.sensors]
+            with self._screen.watch(COLUMNS, self.rows) as refresh:
+                while not done():
+                    refresh()
+                    await asyncio.sleep(REDRAW)
+                refresh()
+            for follower in followers:
+                follower.cancel()
+
+    async def _follow(self, sensor: Any, sampling: tuple[Any, ...]) -> None:
+        async for reading in sensor.readings(*sampling):
+            self._take(sensor, reading)
+
+    def _take(self, sensor: Any, reading: Reading[Any]) -> None:
+        """Count a reading, and write a line about it where lines are all there is."""
+        seen = self._seen[sensor.name]
+        value, status = show(reading.value), reading.status.value
+        self.statuses[status] += 1
+        number = isinstance(reading.value, int | float) and not isinstance(reading.value, bool)
+        if number:
+            seen.history.append(reading.value)
+        due = (value, status) != seen.told
+        if number and status == seen.told[1]:
+            due = due and reading.timestamp - seen.told_at >= LINE_EVERY
+        if not due:
+            return
+        seen.told, seen.told_at = (value, status), reading.timestamp
+        if not self._screen.live:
+            time = datetime.fromtimestamp(reading.timestamp, UTC).strftime("%H:%M:%S.%f")[:-3]
+            self._screen.line(f"  {time}  {sensor.name:<{self._width}} {value:>10} {sensor.units:<6} {status}")
+
+    def rows(self) -> list[Row]:
+        """Return the table of the sensors as they are now."""
+        now = SYSTEM_CLOCK.time()
+        return [
+            (
+                sensor.name,
+                show(sensor.value),
+                sensor.units,
+                sensor.status.value,
+                f"{max(0.0, now - sensor.timestamp):.1f} s" if sensor.timestamp else "",
+                sparkline(list(self._seen[sensor.name].history), TREND),
+            )
+            for sensor in self.sensors
+        ]

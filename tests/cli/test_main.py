@@ -1,0 +1,136 @@
+"""The katcp command as a shell sees it: its exit codes and what it writes."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from katcp_aio.cli import main
+
+KATCP = [sys.executable, "-c", "import sys; from katcp_aio.cli import main; sys.exit(main())"]
+PATIENCE = 30  # seconds, for a busy machine
+
+
+@contextmanager
+def katcp(*arguments, **options):
+    """Run the command in a process of its own; it must have ended when the block ends."""
+    source = Path(__file__).parents[2] / "src"
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+    process = subprocess.Popen([*KATCP, *arguments], env={**os.environ, "PYTHONPATH": str(source)}, **options)
+    try:
+        yield process
+        process.wait(PATIENCE)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"katcp {version('katcp-aio')}\n"
+
+
+def test_help_names_the_commands(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "demo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-such"], ["demo", "--port", "99999"], ["demo", "--seconds", "x"]])
+def test_wrong_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: katcp")
+
+
+def test_demo_shows_a_device_and_a_client_at_work(capsys):
+    assert main(["demo", "--seconds", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "\x1b" not in out
+    assert "?slew az:float:[-180,180] el:float:[15,90] [then:stop|track]" in out
+    assert re.search(r"^  az\.position +0\.000 +deg ", out, re.MULTILINE)
+    assert re.search(r"\?slew invalid.*\bel\b.*5", out)
+    assert "  #slew 0 90\n" in out
+    azimuth, elevation = re.search(r"^\?slew (\S+) (\S+), and", out, re.MULTILINE).groups()
+    assert float(azimuth) > 0
+    assert f"  position   azimuth {float(azimuth):.3f} deg, elevation {float(elevation):.3f} deg\n" in out
+    received = int(re.search(r"^  readings   (\d+) received", out, re.MULTILINE)[1])
+    assert received > 20
+
+
+def test_what_goes_wrong_is_one_line_and_an_exit_code(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["demo", "--port", str(port)]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("katcp demo: ")
+    assert str(port) in err
+    assert err.count("\n") == 1
+
+
+def test_ctrl_c_ends_the_demo_at_once():
+    with katcp("demo", "--seconds", "60") as process:
+        assert any("meanwhile" in line for line in process.stdout)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+        took = time.monotonic() - began
+    assert (process.returncode, err) == (130, "")
+    assert took < 3  # 0.2 s on a machine that has nothing else to do
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    with katcp("demo", "--seconds", "1") as process:
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+    assert (process.returncode, err) == (141, "")
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_serve_runs_the_antenna_until_told_to_stop(sign):
+    with katcp("demo", "--serve", "--port", "0") as process:
+        port = int(re.search(r" listens at 127\.0\.0\.1:(\d+)", process.stdout.readline())[1])
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client, client.makefile("rb") as lines:
+            client.sendall(b"?stow[1]\n")
+            answer = next(line for line in lines if line.startswith(b"!"))
+            assert answer == b"!stow[1] ok\n"
+        process.send_signal(sign)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (0, "")
+    assert "telnet 127.0.0.1" in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_on_a_terminal_the_table_is_drawn_in_place():
+    import pty
+
+    ours, theirs = pty.openpty()
+    try:
+        with katcp("demo", "--seconds", "1", stdin=theirs, stdout=theirs) as process:
+            os.close(theirs)
+            shown = b""
+            try:
+                while chunk := os.read(ours, 65536):
+                    shown += chunk
+            except OSError:  # how a pseudo-terminal tells that the other side is closed
+                pass
+    finally:
+        os.close(ours)
+    assert process.returncode == 0
+    assert shown.count(b"az.position") > 5
+    assert b"\x1b[" in shown
+    assert b"In short" in shown
