@@ -1,0 +1,596 @@
+import asyncio
+import enum
+import gc
+import math
+import threading
+import weakref
+from fractions import Fraction
+from ipaddress import IPv4Address
+from typing import Annotated, Literal
+
+import numpy as np
+import pytest
+
+from katcp_aio.clock import SYSTEM_CLOCK
+from katcp_aio.errors import UnsupportedProtocol, UsageError
+from katcp_aio.model import Reading, Sensor
+from katcp_aio.model.reading import Status
+from katcp_aio.testing import ManualClock
+from katcp_aio.wire.datatypes import Address, Lru, Range, Timestamp
+from katcp_aio.wire.dialect import V51
+from katcp_aio.wire.values import registry
+
+
+class Mode(enum.Enum):
+    IDLE = 0
+    FAST_SLEW = 1
+
+
+class Opaque:
+    pass
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(wall=1000.0)
+
+
+@pytest.fixture
+def heard():
+    return []
+
+
+def float_sensor(clock=None, **options):
+    return Sensor(float, "pump.rate", "Rate", "Hz", clock=clock, **options)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Types and values
+
+TYPES = [
+    # type, name, first value, (value given, value kept, value on the wire)
+    (int, "integer", 0, (5, 5, b"5")),
+    (float, "float", 0.0, (2.5, 2.5, b"2.5")),
+    (bool, "boolean", False, (True, True, b"1")),
+    (str, "string", "", ("é", "é", "é".encode())),
+    (bytes, "string", b"", (b"\xff", b"\xff", b"\xff")),
+    (Mode, "discrete", Mode.IDLE, (Mode.FAST_SLEW, Mode.FAST_SLEW, b"fast-slew")),
+    (Literal["hz", "rpm"], "discrete", "hz", ("rpm", "rpm", b"rpm")),
+    (Timestamp, "timestamp", 0.0, (1.5, Timestamp(1.5), b"1.5")),
+    (Address, "address", Address("0.0.0.0"), (Address("1.2.3.4", 80), Address("1.2.3.4", 80), b"1.2.3.4:80")),
+    (Lru, "lru", Lru.NOMINAL, (Lru.ERROR, Lru.ERROR, b"error")),
+    (float, "float", 0.0, (3, 3.0, b"3.0")),
+    (float, "float", 0.0, (Fraction(1, 2), 0.5, b"0.5")),
+    (float, "float", 0.0, (np.float32(0.5), 0.5, b"0.5")),
+    (float, "float", 0.0, (np.int16(3), 3.0, b"3.0")),
+    (int, "integer", 0, (np.uint8(200), 200, b"200")),
+    (int, "integer", 0, (True, 1, b"1")),
+    (int, "integer", 0, (-(2**70), -(2**70), b"-1180591620717411303424")),
+    (bool, "boolean", False, (np.bool_(True), True, b"1")),
+    (bytes, "string", b"", (bytearray(b"x"), b"x", b"x")),
+    (Timestamp, "timestamp", 0.0, (5, Timestamp(5), b"5.0")),
+    (Annotated[int, Range(3, 9)], "integer", 3, (9, 9, b"9")),
+]
+
+
+@pytest.mark.parametrize(("type_", "name", "first", "value"), TYPES)
+def test_every_type(type_, name, first, value):
+    given, kept, written = value
+    sensor = Sensor(type_, "it")
+    assert (sensor.type_name, sensor.value) == (name, first)
+    sensor.value = given
+    assert sensor.value == kept
+    assert type(sensor.value) is type(kept)
+    assert sensor.format_reading(sensor.reading, "5.1")[2] == written
+    assert Sensor(type_, "it", default=given).value == kept
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        (bool, "True"),
+        (bool, 1),
+        (int, "1234"),
+        (int, 1234.5),
+        (int, 1.0),
+        (float, "1"),
+        (float, 1 + 2j),
+        (str, b"text"),
+        (str, {}),
+        (bytes, "text"),
+        (Mode, 1),
+        (Mode, "idle"),
+        (Mode, Lru.ERROR),
+        (Literal["hz", "rpm"], "kHz"),
+        (Literal[1, 2], True),
+        (Timestamp, "1"),
+        (Address, "0.0.0.0"),
+        (Address, IPv4Address("0.0.0.0")),
+        (float, None),
+    ],
+)
+def test_a_value_of_another_type_raises_and_changes_nothing(type_, value, heard):
+    sensor = Sensor(type_, "it")
+    sensor.attach(lambda *what: heard.append(what))
+    before = sensor.reading
+    with pytest.raises(TypeError):
+        sensor.value = value
+    with pytest.raises(TypeError):
+        sensor.set(value, Status.WARN, 5)
+    assert sensor.reading is before
+    assert not heard
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"), [(Timestamp, -1), (str, "\ud800"), (Annotated[int, Range(0, 9)], 10), (float, 10**400)]
+)
+def test_a_value_that_cannot_be_told_raises(type_, value):
+    with pytest.raises(ValueError):
+        Sensor(type_, "it").set(value)
+
+
+def test_a_type_of_ones_own():
+    types = registry.child()
+    types.register(complex, "complex", lambda z: b"%g,%g" % (z.real, z.imag), lambda raw: complex(0), lambda: 0j)
+    sensor = Sensor(types.resolve(complex), "gain")
+    sensor.value = 1 + 2j
+    assert (sensor.type_name, sensor.format_reading(sensor.reading, V51)[2]) == ("complex", b"1,2")
+    assert sensor.type.name == "complex"
+
+
+def test_a_type_without_a_first_value_needs_a_default():
+    types = registry.child()
+    types.register(Opaque, "opaque", lambda _it: b"", lambda _raw: Opaque())
+    with pytest.raises(ValueError, match="sensor it needs a default"):
+        Sensor(types.resolve(Opaque), "it")
+    assert Sensor(types.resolve(Opaque), "it", default=Opaque()).type_name == "opaque"
+
+
+def test_what_is_no_type_is_told_at_once():
+    with pytest.raises(TypeError, match="no KATCP type"):
+        Sensor(dict, "it")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is said of a sensor
+
+
+def test_what_is_said_of_a_sensor():
+    sensor = Sensor(
+        float, "pump.rate", "Rate", "Hz", 2, Status.WARN, nominal=(1, 3), warn=(0, 4), auto=("event-rate", 1, 60)
+    )
+    assert (sensor.name, sensor.description, sensor.units) == ("pump.rate", "Rate", "Hz")
+    assert (sensor.nominal, sensor.warn) == ((1.0, 3.0), (0.0, 4.0))
+    assert sensor.auto == ("event-rate", 1, 60)
+    assert sensor.stale_after is None
+    assert (sensor.value, sensor.status) == (2.0, Status.WARN)
+    assert repr(sensor) == "<Sensor pump.rate float 2.0 warn>"
+
+
+def test_what_is_not_said():
+    sensor = Sensor(int, "it")
+    assert (sensor.description, sensor.units, sensor.nominal, sensor.warn, sensor.auto) == ("", "", None, None, None)
+    assert sensor.params == ()
+    assert sensor.status is Sensor.Status.UNKNOWN
+
+
+def test_params_as_sensor_list_has_them():
+    assert Sensor(Mode, "it").params == (b"idle", b"fast-slew")
+    assert Sensor(int, "it", nominal=(1, 2)).params == (b"1", b"2")
+    assert Sensor(float, "it", nominal=(1, 2), warn=(0, 3)).params == (b"1.0", b"2.0", b"0.0", b"3.0")
+    assert Sensor(str, "it").params == ()
+
+
+def test_version_4_requires_a_range_of_numbers():
+    assert len(Sensor(int, "it").format_params("4.0")) == 2
+    assert Sensor(int, "it", nominal=(1, 2), warn=(0, 3)).format_params("4.0") == (b"0", b"3")
+    assert Sensor(Mode, "it").format_params("4.0") == (b"idle", b"fast-slew")
+
+
+def test_a_reading_as_each_version_writes_it():
+    sensor = Sensor(Timestamp, "it")
+    reading = Reading(12345.0, Status.UNREACHABLE, Timestamp(1001.9))
+    assert sensor.format_reading(reading, "5.1") == (b"12345.0", b"unreachable", b"1001.9")
+    v4 = sensor.format_reading(reading, "4.0")
+    assert (v4[0], v4[2]) == (b"12345000", b"1001900")
+    assert v4[1] != b"unreachable"  # new in version 5
+    with pytest.raises(UnsupportedProtocol):
+        sensor.format_reading(reading, "7.0")
+    with pytest.raises(UnsupportedProtocol):
+        sensor.format_params("7.0")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"name": "a b"}, ValueError, "no sensor name"),
+        ({"description": "\x00"}, ValueError, "description of sensor it"),
+        ({"units": "\x1b"}, ValueError, "units of sensor it"),
+        ({"units": None}, TypeError, "units of sensor it"),
+        ({"default": "1"}, TypeError, "no float"),
+        ({"status": "warn"}, TypeError, "a status is a Status"),
+        ({"nominal": (2, 1)}, ValueError, "no values in it"),
+        ({"auto": "none"}, ValueError, "auto cannot mean"),
+        ({"stale_after": 0}, ValueError, "stale_after"),
+    ],
+)
+def test_what_is_wrong_raises_where_the_sensor_is_made(options, error, text):
+    with pytest.raises(error, match=text):
+        Sensor(float, **({"name": "it"} | options))
+
+
+def test_what_is_said_cannot_be_changed():
+    sensor = Sensor(int, "it")
+    for name in ("name", "description", "units", "type", "auto", "nominal", "reading", "timestamp"):
+        with pytest.raises(AttributeError):
+            setattr(sensor, name, None)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Setting
+
+
+def test_the_first_reading_is_unknown_and_now(clock):
+    assert float_sensor(clock, default=1).reading == Reading(1000.0, Status.UNKNOWN, 1.0)
+
+
+def test_set_takes_the_time_and_finds_the_status(clock):
+    sensor = float_sensor(clock)
+    clock.move(5)
+    sensor.set(1)
+    assert sensor.reading == Reading(1005.0, Status.NOMINAL, 1.0)
+    assert (sensor.timestamp, sensor.status, sensor.value) == sensor.reading
+
+
+def test_set_with_all_it_takes(clock):
+    sensor = float_sensor(clock)
+    sensor.set(5, status=Sensor.Status.WARN, timestamp=1.5e9)
+    assert sensor.reading == Reading(1.5e9, Status.WARN, 5.0)
+
+
+@pytest.mark.parametrize("wrong", [{"status": "warn"}, {"status": 3}, {"timestamp": "now"}])
+def test_set_with_what_is_none_of_it(clock, wrong):
+    sensor = float_sensor(clock)
+    before = sensor.reading
+    with pytest.raises(TypeError):
+        sensor.set(5, **wrong)
+    with pytest.raises(TypeError):
+        sensor.set_threadsafe(None, 5, **wrong)
+    assert sensor.reading is before
+
+
+@pytest.mark.parametrize("timestamp", [-1, math.nan, math.inf])
+def test_set_with_a_time_that_cannot_be_told(clock, timestamp):
+    with pytest.raises(ValueError):
+        float_sensor(clock).set(5, timestamp=timestamp)
+
+
+def test_the_status_follows_from_the_ranges():
+    sensor = float_sensor(nominal=(1, 2), warn=(0, 3))
+    found = []
+    for value in (1, 2.5, 4, math.nan, 1.5):
+        sensor.value = value
+        found.append(sensor.status.value)
+    assert found == ["nominal", "warn", "error", "error", "nominal"]
+    assert sensor.judge(2.5) is Status.WARN
+
+
+def test_the_status_follows_from_status_func_before_the_ranges():
+    sensor = float_sensor(nominal=(0, 9), status_func=lambda value: Status.ERROR if value == 5 else Status.NOMINAL)
+    sensor.value = 5
+    assert sensor.status is Status.ERROR
+    sensor.set(5, Status.INACTIVE)  # given explicitly: that holds
+    assert sensor.status is Status.INACTIVE
+
+
+def test_a_status_func_that_returns_no_status_raises():
+    sensor = float_sensor(status_func=lambda value: "warn")
+    with pytest.raises(TypeError, match="a status is a Status"):
+        sensor.value = 1
+    with pytest.raises(TypeError, match="a status is a Status"):
+        sensor.judge(1.0)
+
+
+def test_assigning_the_status_keeps_the_value(clock):
+    sensor = float_sensor(clock, default=7)
+    clock.move(1)
+    sensor.status = Status.INACTIVE
+    assert sensor.reading == Reading(1001.0, Status.INACTIVE, 7.0)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Observers
+
+
+def test_observers_are_told_each_reading_in_the_order_they_were_attached(heard):
+    sensor = float_sensor()
+    for name in "abc":
+        sensor.attach(lambda sensor, reading, name=name: heard.append((name, sensor, reading)))
+    sensor.value = 1
+    sensor.value = 1
+    assert [name for name, _, _ in heard] == list("abcabc")
+    assert all(told is sensor for _, told, _ in heard)
+    assert heard[-1][2] is sensor.reading
+
+
+def test_attaching_twice_and_detaching_what_is_not_there_do_nothing(heard):
+    sensor = float_sensor()
+
+    def observer(sensor, reading):
+        heard.append(reading.value)
+
+    sensor.attach(observer)
+    sensor.attach(observer)
+    sensor.value = 1
+    assert heard == [1]
+    sensor.detach(observer)
+    sensor.detach(observer)
+    sensor.value = 2
+    assert heard == [1]
+
+
+def test_bound_methods_are_one_observer(heard):
+    class Watcher:
+        def update(self, sensor, reading):
+            heard.append(reading.value)
+
+    watcher = Watcher()
+    sensor = float_sensor()
+    sensor.attach(watcher.update)
+    sensor.attach(watcher.update)
+    sensor.value = 1
+    sensor.detach(watcher.update)
+    sensor.value = 2
+    assert heard == [1]
+
+
+def test_an_observer_that_raises_is_logged_and_the_others_are_told(heard, caplog):
+    sensor = float_sensor()
+
+    def failing(sensor, reading):
+        raise RuntimeError("out of paper")
+
+    sensor.attach(failing)
+    sensor.attach(lambda sensor, reading: heard.append(reading.value))
+    sensor.value = 1
+    assert heard == [1]
+    (record,) = caplog.records
+    assert "failing" in record.getMessage()
+    assert "pump.rate" in record.getMessage()
+    assert "out of paper" in caplog.text
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError])
+def test_what_is_to_end_the_program_or_task_is_not_held_up(error):
+    sensor = float_sensor()
+
+    def interrupted(sensor, reading):
+        raise error
+
+    sensor.attach(interrupted)
+    with pytest.raises(error):
+        sensor.value = 1
+    sensor.detach(interrupted)
+    sensor.value = 2
+    assert sensor.value == 2
+
+
+def test_an_observer_may_detach_itself_and_others(heard):
+    sensor = float_sensor()
+
+    def once(sensor, reading):
+        heard.append("once")
+        sensor.detach(once)
+        sensor.detach(never)
+
+    def never(sensor, reading):
+        heard.append("never")
+
+    def always(sensor, reading):
+        heard.append("always")
+
+    for observer in (once, never, always):
+        sensor.attach(observer)
+    sensor.value = 1
+    sensor.value = 2
+    assert heard == ["once", "always", "always"]
+
+
+def test_one_attached_from_inside_hears_of_the_next_reading_first(heard):
+    sensor = float_sensor()
+
+    def late(sensor, reading):
+        heard.append(reading.value)
+
+    sensor.attach(lambda sensor, reading: sensor.attach(late))
+    sensor.value = 1
+    assert not heard
+    sensor.value = 2
+    assert heard == [2]
+
+
+def test_setting_from_inside_all_see_all_readings_in_order(heard):
+    sensor = float_sensor()
+
+    def clamp(sensor, reading):
+        if reading.value > 10:
+            sensor.value = 10
+
+    sensor.attach(clamp)
+    sensor.attach(lambda sensor, reading: heard.append((reading.value, sensor.value)))
+    sensor.value = 50
+    assert heard == [(50, 10), (10, 10)]  # told of the reading that caused the call, while the sensor has moved on
+
+
+def test_observers_that_never_come_to_an_end_are_stopped():
+    sensor = Sensor(int, "it")
+
+    def more(sensor, reading):
+        sensor.value = reading.value + 1
+
+    sensor.attach(more)
+    with pytest.raises(UsageError, match="'it'"):
+        sensor.value = 0
+    sensor.detach(more)
+    sensor.value = 5
+    assert sensor.value == 5
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Iterating
+
+
+async def test_readings_from_now_on():
+    sensor = float_sensor()
+    sensor.value = 0
+    readings = sensor.readings()
+    for value in (1, 2, 3):
+        sensor.value = value
+    sensor.close()
+    assert [reading.value async for reading in readings] == [1, 2, 3]
+
+
+async def test_readings_beginning_with_the_current():
+    sensor = float_sensor(default=7)
+    readings = sensor.readings(current=True)
+    sensor.value = 1
+    sensor.close()
+    assert [reading.value async for reading in readings] == [7, 1]
+
+
+async def test_readings_wait_for_the_next():
+    sensor = float_sensor()
+    readings = sensor.readings()
+    task = asyncio.create_task(anext(readings))
+    await asyncio.sleep(0)
+    assert not task.done()
+    sensor.value = 5
+    assert (await task).value == 5
+
+
+async def test_a_reader_that_is_too_slow_loses_the_oldest_and_is_told_how_many():
+    sensor = float_sensor()
+    readings = sensor.readings(limit=2)
+    for value in range(5):
+        sensor.value = value
+    sensor.close()
+    assert [reading.value async for reading in readings] == [3, 4]
+    assert readings.dropped == 3
+
+
+async def test_a_loop_that_is_left_costs_nothing_more(heard):
+    sensor = float_sensor()
+    readings = sensor.readings()
+    watch = weakref.ref(readings)
+    sensor.value = 1
+    async for reading in readings:
+        heard.append(reading.value)
+        break
+    del readings
+    gc.collect()
+    assert watch() is None
+    sensor.value = 2
+    assert heard == [1]
+
+
+async def test_each_loop_has_its_own_readings():
+    sensor = float_sensor()
+    first = sensor.readings()
+    sensor.value = 1
+    second = sensor.readings()
+    sensor.value = 2
+    first.close()
+    sensor.value = 3
+    second.close()
+    assert [reading.value async for reading in first] == [1, 2]
+    assert [reading.value async for reading in second] == [2, 3]
+
+
+def test_closing_leaves_the_sensor_and_its_observers(heard):
+    sensor = float_sensor()
+    sensor.attach(lambda sensor, reading: heard.append(reading.value))
+    sensor.close()
+    sensor.value = 1
+    assert heard == [1]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Other threads
+
+
+async def test_set_from_another_thread(clock, heard):
+    sensor = float_sensor(clock, nominal=(0, 1))
+    sensor.attach(lambda sensor, reading: heard.append((reading, threading.current_thread())))
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(sensor.set_threadsafe, loop, 5)
+    await asyncio.to_thread(sensor.set_threadsafe, loop, 6, Status.FAILURE, 900)
+    readings = sensor.readings(current=True)
+    await anext(readings)
+    here = threading.current_thread()
+    assert heard == [(Reading(1000.0, Status.WARN, 5.0), here), (Reading(900.0, Status.FAILURE, 6.0), here)]
+
+
+async def test_another_thread_is_told_what_is_wrong():
+    sensor = float_sensor()
+    with pytest.raises(TypeError, match="no float"):
+        await asyncio.to_thread(sensor.set_threadsafe, asyncio.get_running_loop(), "5")
+
+
+def test_setting_in_a_loop_that_is_closed_raises():
+    loop = asyncio.new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        float_sensor().set_threadsafe(loop, 5)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Stale sensors, and clocks
+
+
+def test_a_sensor_without_news_becomes_unknown_and_comes_back(clock, heard):
+    sensor = float_sensor(clock, stale_after=10, default=1, status=Status.NOMINAL)
+    sensor.attach(lambda sensor, reading: heard.append(reading))
+    assert sensor.stale_after == 10
+    clock.move(4)
+    sensor.value = 2
+    assert sensor.check_stale(clock.monotonic()) == 14
+    clock.move(9.5)
+    assert sensor.check_stale(clock.monotonic()) == 14
+    assert sensor.status is Status.NOMINAL
+    clock.move(1)
+    assert sensor.check_stale(clock.monotonic()) == 24.5
+    assert heard[-1] == sensor.reading == Reading(1014.5, Status.UNKNOWN, 2.0)
+    sensor.value = 3
+    assert sensor.status is Status.NOMINAL
+    assert len(heard) == 3
+
+
+@pytest.mark.parametrize("status", [Status.UNKNOWN, Status.FAILURE, Status.INACTIVE, Status.UNREACHABLE])
+def test_what_has_no_valid_value_does_not_go_stale(clock, heard, status):
+    sensor = float_sensor(clock, stale_after=10, status=status)
+    sensor.attach(lambda sensor, reading: heard.append(reading))
+    clock.move(20)
+    assert sensor.check_stale(clock.monotonic()) == 30
+    assert (sensor.status, heard) == (status, [])
+
+
+def test_a_sensor_that_never_goes_stale():
+    assert float_sensor().check_stale(1e9) is None
+
+
+def test_a_clock_is_taken_over_unless_one_was_given(clock):
+    sensor = float_sensor()
+    assert sensor.clock is SYSTEM_CLOCK
+    sensor.use_clock(clock)
+    assert sensor.timestamp == 1000.0  # stamped again: it is the reading of the constructor
+    other = ManualClock(wall=5.0)
+    sensor.use_clock(other)
+    assert sensor.clock is clock
+
+
+def test_a_reading_that_was_set_keeps_its_time(clock):
+    sensor = float_sensor(stale_after=5)
+    sensor.set(1, timestamp=123)
+    sensor.use_clock(clock)
+    assert sensor.timestamp == 123.0
+    assert sensor.check_stale(clock.monotonic()) == 5.0
