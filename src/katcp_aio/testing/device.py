@@ -23,9 +23,10 @@ import attrs
 from ..connection import Connection
 from ..errors import MalformedMessage, RequestError
 from ..limits import Limits
+from ..wire.datatypes import Timestamp
 from ..wire.dialect import Dialect, parse_version
 from ..wire.message import Message, MessageType
-from ..wire.values import Timestamp, encode
+from ..wire.values import encode
 from .memory import CHUNK
 from .peer import Line, Peer
 from .recorder import PATIENCE, Recorder, matches
@@ -89,7 +90,7 @@ class FakeDevice:
 
     def make_protocol(self) -> Peer:
         """Return the protocol of a new client, for any transport."""
-        return Peer(on_connect=self._greet, on_message=self._hear, on_end=self._gone)
+        return Peer(on_connect=self._greet, on_message=self._hear, on_eof=self._finished, on_end=self._gone)
 
     async def connector(self) -> Connection:
         """Return a client's connection, made in memory; for ``Client(connector=device.connector)``.
@@ -283,6 +284,10 @@ class FakeDevice:
             banner = [self.message(name, *arguments) for name, arguments in rows]
         peer.send(*banner)
         self._arrivals(peer)
+
+    def _finished(self, peer: Peer) -> None:
+        """Close when the client has, as devices do; a client that closes waits for it."""
+        peer.transport.close()
 
     def _gone(self, peer: Peer) -> None:
         if peer in self.peers:

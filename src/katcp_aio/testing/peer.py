@@ -45,6 +45,7 @@ class Peer(asyncio.Protocol):
 
     Args:
         on_message: called with each message, or malformed line, as it comes.
+        on_eof: called once when the other end has finished sending.
         on_end: called once when the connection is gone.
 
     Attributes:
@@ -59,6 +60,7 @@ class Peer(asyncio.Protocol):
         *,
         on_connect: Callable[[Peer], None] | None = None,
         on_message: Callable[[Peer, _Item], None] | None = None,
+        on_eof: Callable[[Peer], None] | None = None,
         on_end: Callable[[Peer], None] | None = None,
     ) -> None:
         self.received = Recorder()
@@ -66,6 +68,7 @@ class Peer(asyncio.Protocol):
         self.error: Exception | None = None
         self._on_connect = on_connect
         self._on_message = on_message
+        self._on_eof = on_eof
         self._on_end = on_end
         self._transport: asyncio.Transport | None = None
         self._rest = b""  # the unfinished line
@@ -245,6 +248,8 @@ class Peer(asyncio.Protocol):
         """Stay open in the other direction."""
         self.eof = True
         self._wake()
+        if self._on_eof is not None:
+            self._on_eof(self)
         return True
 
     def pause_writing(self) -> None:
