@@ -80,6 +80,9 @@ class Limits:
     )
     max_mailbox: int = _count(1000, "informs waiting in a stream; more: the device is not read until they are taken")
     max_log_context: int = _count(20, "#log informs kept to explain a reply that fails without a reason")
+    max_versions: int = _count(
+        200, "components whose versions a device tells on connecting that are kept; more: not kept"
+    )
     bulk_batch: int = _count(500, "sensors named in one bulk ?sensor-sampling")
     max_readings: int = _count(1000, "readings waiting in one async iterator; more: the oldest are dropped and counted")
     max_sweep: int = _count(

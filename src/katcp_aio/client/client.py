@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import ssl as ssl_module
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -91,6 +92,7 @@ class Client:
         path: str | None = None,
         connector: Callable[[], Awaitable[Connection]] | None = None,
     ) -> None:
+        self._lifecycle = Lifecycle()  # first: __del__ asks it, however far this comes
         self.host = host
         self.port = port
         self.timeout = timeout
@@ -105,7 +107,6 @@ class Client:
         self._path = path
         unhandled = self.unhandled_inform if type(self).unhandled_inform is not Client.unhandled_inform else None
         self._informs = InformTable(unhandled)
-        self._lifecycle = Lifecycle()
         self._desk = Desk(self.description, self._informs, self.trouble, self.limits)
         self._link = Link(
             connector or self._connect,
@@ -123,6 +124,10 @@ class Client:
 
     async def _connect(self) -> Connection:
         return await connect(self.host, self.port, path=self._path, ssl=self._ssl, limits=self.limits)
+
+    def __del__(self) -> None:
+        if self._lifecycle.state not in (State.IDLE, State.CLOSED):
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.description} {self.state.value}>"

@@ -7,13 +7,17 @@ or after they answer; the client sends the file there and closes, and an inform 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
 import async_timeout
 
+from ..limits import Limits
+
 __all__ = ["upload"]
 
 _RETRY = 0.1  # s between attempts to connect
+_PATIENCE = Limits().close_timeout  # s for the device to close its side; some wait for us to close first
 _CHUNK = 64 * 1024  # bytes given to the transport before waiting for it
 
 
@@ -56,7 +60,7 @@ async def _send(
     writer: asyncio.StreamWriter,
     data: bytes | bytearray | memoryview | Iterable[bytes],
 ) -> int:
-    """Send all of ``data``, say that this is the end, and wait until the device has closed its side too."""
+    """Send all of ``data``, say that this is the end, and close."""
     sent = 0
     done = False
     try:
@@ -65,8 +69,11 @@ async def _send(
             sent += len(piece)
             await writer.drain()
         writer.write_eof()
-        while await reader.read(_CHUNK):
-            pass  # what the device says here is not part of any protocol
+        # Closing at once would destroy what the device has not taken yet if it has sent anything itself.
+        with contextlib.suppress(TimeoutError):
+            async with async_timeout.timeout(_PATIENCE):
+                while await reader.read(_CHUNK):
+                    pass
         done = True
     finally:
         if done:
