@@ -18,8 +18,9 @@ import attrs
 
 from ..errors import InvalidReply, UsageError
 from ..wire.dialect import V51, Dialect
-from ..wire.values import TypeRegistry, ValueType
+from ..wire.values import TypeRegistry
 from ..wire.values import registry as default_registry
+from ..wire.valuetype import ValueType
 
 __all__ = ["Parameter", "Signature"]
 

@@ -90,7 +90,7 @@ class Sum(Tally):
         try:
             return status, self._units / (1 << _SCALE)  # rounded correctly: int / int is
         except OverflowError:
-            return status, math.copysign(math.inf, self._units)
+            return status, math.inf if self._units > 0 else -math.inf
 
 
 class Count(Tally):
