@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..wire.escapes import escape
 from ..wire.formats import time_encoder
-from ..wire.message import escape
 
 if TYPE_CHECKING:
     from ..model.reading import Reading
