@@ -17,9 +17,9 @@ import async_timeout
 
 from ..errors import ConnectionLost
 from ..limits import Limits
+from ..wire.datatypes import Address
 from ..wire.message import Message
 from ..wire.parser import MessageParser
-from ..wire.values import Address
 
 if TYPE_CHECKING:
     from ..errors import MalformedMessage
@@ -30,6 +30,12 @@ __all__ = ["Connection"]
 class Connection:
     """A peer to read messages from and write messages to. Belongs to one event loop.
 
+    Args:
+        limits: its bounds.
+        max_line: bytes of one line that the peer sends; ``limits.max_line`` unless given.
+        max_backlog: a peer that leaves more bytes than this unread is aborted, the longest single write besides;
+            None for no bound. A client has none: it may have to send a device many megabytes at once.
+
     Attributes:
         address: the peer's, or None where it has none (Unix sockets, memory).
         description: the peer, for people: ``127.0.0.1:5000``.
@@ -37,21 +43,25 @@ class Connection:
         lost: the transport is gone.
         eof: the peer has finished sending; it may still be reading (a half-closed connection).
         paused: more than ``Limits.write_high`` bytes wait to be sent.
-        reason: why this side ended the connection, where it did so for a fault of the peer.
+        reason: why this side broke the connection off, where it did so for a fault of the peer.
         error: the exception that ended the transport, if one did.
     """
 
     __slots__ = (
         "__weakref__",
+        "_allowance",
         "_chunk",
         "_closing_watch",
         "_drained",
         "_gathering",
         "_gone",
+        "_high",
         "_loop",
         "_lost_callbacks",
+        "_max_backlog",
         "_out",
         "_parser",
+        "_peer_ended",
         "_reader",
         "_reading",
         "_size",
@@ -76,6 +86,7 @@ class Connection:
         *,
         limits: Limits,
         max_line: int | None = None,
+        max_backlog: int | None = None,
     ) -> None:
         self.limits = limits
         self.address, self.description = _peer(writer)
@@ -88,6 +99,10 @@ class Connection:
         self._reading = cast("asyncio.Transport", writer.transport)  # the same: a StreamWriter shows half of it
         self._parser = MessageParser(limits.max_line if max_line is None else max_line)
         self._chunk = limits.read_chunk
+        self._high = limits.write_high
+        self._max_backlog = max_backlog
+        self._allowance = 0  # bytes of the longest write since the peer last fell behind
+        self._peer_ended = False  # as `eof`, but also while messages that came before it are still unread
         self._out: list[bytes] = []  # what this turn of the loop has to say
         self._size = 0  # bytes in it
         self._written = 0  # bytes handed to the transport so far
@@ -104,7 +119,8 @@ class Connection:
     async def read(self) -> list[Message | MalformedMessage]:
         """Wait for messages, and return all that one chunk completed; ``[]`` at the end of the stream.
 
-        Never raises for what the peer sends or does. Cancelling it loses nothing.
+        Never raises for what the peer sends or does: what had arrived before a reset is returned first. After
+        :meth:`begin_close` it returns what had arrived until then. Cancelling it loses nothing.
         """
         while True:
             data = await self._reader.read(self._chunk)
@@ -129,7 +145,7 @@ class Connection:
         if not self._gathering:
             self._gathering = True
             self._loop.call_soon(self.flush)
-        elif self._size > self.limits.write_high:
+        elif self._size > self._high:
             self._flush()
 
     def send(self, *messages: Message) -> None:
@@ -148,12 +164,25 @@ class Connection:
 
     def _flush(self) -> None:
         # join and one write: writelines() has lost data in several versions of asyncio, and costs a send for each line
-        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-        self._out.clear()
+        out = self._out
+        data = out[0] if len(out) == 1 else b"".join(out)
+        if (self.paused or self._size > self._high) and self._max_backlog is not None:
+            self._check_backlog(max(map(len, out)), self._max_backlog)
+        out.clear()
         self._size = 0
-        if not self.lost:
+        if not self.closing:
             self._written += len(data)
             self._writer.write(data)
+
+    def _check_backlog(self, longest: int, bound: int) -> None:
+        """Break off a peer that leaves too much unread; what counts is what waited before this turn's output.
+
+        One long reply must pass, and so must what is said while it is on its way.
+        """
+        if self._writer.transport.get_write_buffer_size() > bound + self._allowance:
+            self.abort(f"left more than {bound} bytes unread")
+        elif longest > self._allowance:
+            self._allowance = longest
 
     @property
     def backlog(self) -> int:
@@ -180,16 +209,15 @@ class Connection:
     async def close(self) -> None:
         """End the connection: send what is queued, tell the peer, and wait until the transport is gone.
 
-        Takes ``Limits.close_timeout`` at most; then, or when cancelled, the transport is aborted.
+        Takes ``Limits.close_timeout`` at most; then, or when cancelled, the transport is aborted. Never raises.
         """
         self.begin_close()
-        if self.lost:
-            return
         try:
             async with async_timeout.timeout(self.limits.close_timeout):
                 await self.wait_lost()
         except TimeoutError:
-            pass
+            self.abort()
+            await self.wait_lost()  # soon: no transport waits for its peer then
         finally:
             self.abort()
 
@@ -198,19 +226,19 @@ class Connection:
 
         This side's end goes out first, and what the peer still sends is dropped until it ends its own: closing a
         socket with unread input would make the kernel reset the connection and destroy what it has not delivered yet.
-        A peer that neither takes anything nor ends its side for ``Limits.close_timeout`` is aborted.
+        A peer that neither takes anything nor ends its side for ``Limits.close_timeout`` is aborted, and any other
+        after ``Limits.stall_timeout``.
         """
         if self.closing:
             return
         self.flush()
         self.closing = True
+        self._reader.feed_eof()  # wakes who reads
         transport = self._writer.transport
-        if self.lost:
-            return
-        self._closing_watch = self._loop.call_later(self.limits.close_timeout, self._watch_close, self._taken())
+        self._watch_close(-1, self._loop.time() + self.limits.stall_timeout)
         if transport.is_closing():
             return
-        if self.eof or not transport.can_write_eof():
+        if self._peer_ended or not transport.can_write_eof():
             transport.close()
             return
         with contextlib.suppress(OSError, RuntimeError):
@@ -221,13 +249,13 @@ class Connection:
         """Return how many bytes have left for the peer so far."""
         return self._written - self._writer.transport.get_write_buffer_size()
 
-    def _watch_close(self, before: int) -> None:
-        """Abort a peer that took nothing since the last look, or look again later."""
+    def _watch_close(self, before: int, ends: float) -> None:
+        """Abort a peer that took nothing since the last look, or at the end of its time; else look again later."""
         taken = self._taken()
-        if taken == before:
+        if taken == before or self._loop.time() >= ends:
             self.abort()
         else:
-            self._closing_watch = self._loop.call_later(self.limits.close_timeout, self._watch_close, taken)
+            self._closing_watch = self._loop.call_later(self.limits.close_timeout, self._watch_close, taken, ends)
 
     def abort(self, reason: str | None = None) -> None:
         """End the connection now; what was not sent is lost. ``reason`` says which fault of the peer was to blame."""
@@ -282,9 +310,15 @@ class Connection:
         if self._stall is None:
             self._watch_stall(-1)
 
+    def peer_ended(self) -> bool:
+        """Take note that the peer has finished sending; return whether this side may still send."""
+        self._peer_ended = True
+        return not self.closing
+
     def resumed(self) -> None:
         """Take note that the output is below the low-water mark again, or will never be."""
         self.paused = False
+        self._allowance = 0
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
@@ -310,4 +344,6 @@ def _peer(writer: asyncio.StreamWriter) -> tuple[Address | None, str]:
         with contextlib.suppress(ValueError):
             address = Address(ipaddress.ip_address(peer[0].partition("%")[0]), peer[1])
             return address, str(address)
-    return None, str(peer or writer.get_extra_info("sockname") or "memory")
+    if not peer:
+        peer = writer.get_extra_info("sockname")  # of a Unix socket: only the server's end has a name
+    return None, peer if peer and isinstance(peer, str) else "unknown peer" if peer else "memory"

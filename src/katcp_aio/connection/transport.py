@@ -1,4 +1,4 @@
-"""How a connection is made: from any transport, or by connecting to a device. Law: every transport is treated the same."""
+"""How a connection is made: of any transport, or by connecting to a device. Law: all transports are treated alike."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class ConnectionProtocol(asyncio.StreamReaderProtocol):
     Args:
         limits: bounds of the connection.
         max_line: bytes of one line; ``limits.max_line`` unless given.
+        max_backlog: bytes that the peer may leave unread, see :class:`Connection`; None for no bound.
         on_connection: called with the connection as soon as it is made.
     """
 
@@ -31,6 +32,7 @@ class ConnectionProtocol(asyncio.StreamReaderProtocol):
         limits: Limits,
         *,
         max_line: int | None = None,
+        max_backlog: int | None = None,
         on_connection: Callable[[Connection], None] | None = None,
     ) -> None:
         # The reader holds twice its limit at the most before it stops the transport.
@@ -38,11 +40,14 @@ class ConnectionProtocol(asyncio.StreamReaderProtocol):
         super().__init__(reader, self._connected)
         self._limits = limits
         self._max_line = max_line
+        self._max_backlog = max_backlog
         self._on_connection = on_connection
         self.connection: Connection | None = None
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connection = Connection(reader, writer, limits=self._limits, max_line=self._max_line)
+        self.connection = Connection(
+            reader, writer, limits=self._limits, max_line=self._max_line, max_backlog=self._max_backlog
+        )
         _prepare_socket(writer.get_extra_info("socket"), self._limits)
         if self._on_connection is not None:
             self._on_connection(self.connection)
@@ -55,8 +60,8 @@ class ConnectionProtocol(asyncio.StreamReaderProtocol):
 
     def eof_received(self) -> bool | None:
         """Keep the other direction open, unless this side has ended it already."""
-        keep = super().eof_received()
-        return keep and self.connection is not None and not self.connection.closing
+        keep = super().eof_received()  # not over TLS, which has no half-closed connections
+        return self.connection is not None and self.connection.peer_ended() and keep
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the stream behind what was received: a reset must not destroy a reply that had come before it."""

@@ -1,0 +1,515 @@
+"""One peer: what is read and written, how much at the most, and how it ends. In memory, in the test's own time."""
+
+import asyncio
+
+import pytest
+
+from katcp_aio.connection import Connection, ConnectionProtocol
+from katcp_aio.errors import ConnectionLost, LineTooLong, MalformedMessage
+from katcp_aio.limits import Limits
+from katcp_aio.testing import Peer, memory_pair
+from katcp_aio.wire.message import Message
+
+KIB, MIB = 1024, 1024 * 1024
+
+
+@pytest.fixture
+async def join():
+    """Yield what makes a connection and the raw peer at its other end; all are closed after the test."""
+    made = []
+
+    def join(limits=None, *, chunk=64 * KIB, addresses=None, **kwargs):
+        protocol, peer = ConnectionProtocol(limits or Limits(), **kwargs), Peer()
+        memory_pair(protocol, peer, chunk=chunk, addresses=addresses)
+        made.append(protocol.connection)
+        return protocol.connection, peer
+
+    yield join
+    for connection in made:
+        connection.abort()
+        await connection.wait_lost()
+
+
+class Notes(asyncio.Transport):
+    """A transport that notes each write, and takes it at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.writes = []
+
+    def write(self, data):
+        self.writes.append(bytes(data))
+
+    def get_write_buffer_size(self):
+        return 0
+
+    def set_write_buffer_limits(self, high=None, low=None):
+        pass
+
+    def is_closing(self):
+        return True
+
+
+def noted():
+    """Return a connection and the transport that notes what it writes."""
+    protocol, transport = ConnectionProtocol(Limits()), Notes()
+    protocol.connection_made(transport)
+    return protocol.connection, transport
+
+
+# Reading
+
+
+async def test_one_read_brings_all_messages_of_a_chunk(join, manual_clock):
+    connection, peer = join()
+    peer.send("?help", "?watchdog[2]", "!x ok", "blub", "#y")
+    help_, watchdog, reply, malformed, inform = await connection.read()
+    assert (help_, watchdog) == (Message.request("help"), Message.request("watchdog", mid=2))
+    assert (reply, inform) == (Message.reply("x", "ok"), Message.inform("y"))
+    assert isinstance(malformed, MalformedMessage)
+
+
+async def test_lines_are_put_together_again(join, manual_clock):
+    connection, peer = join(chunk=1)
+    peer.send("?set-rate[1] 2.5", "?watchdog")
+    assert await connection.read() == [Message.request("set-rate", 2.5, mid=1)]
+    assert await connection.read() == [Message.request("watchdog")]
+
+
+async def test_a_cancelled_read_loses_nothing(join, manual_clock):
+    connection, peer = join()
+    peer.send_raw(b"?watch")
+    reading = asyncio.create_task(connection.read())
+    await manual_clock.settle()
+    reading.cancel()
+    peer.send_raw(b"dog\n")
+    await manual_clock.settle()
+    assert reading.cancelled()
+    assert await connection.read() == [Message.request("watchdog")]
+
+
+async def test_the_end_of_the_stream_is_no_messages_and_an_unfinished_line_is_none(join, manual_clock):
+    connection, peer = join()
+    peer.send_raw(b"?watchdog\n?half")
+    peer.half_close()
+    assert await connection.read() == [Message.request("watchdog")]
+    assert not connection.eof
+    assert await connection.read() == []
+    assert connection.eof
+    assert await connection.read() == []
+
+
+async def test_a_line_over_the_bound_is_told_and_reading_goes_on(join, manual_clock):
+    connection, peer = join(max_line=20)
+    peer.send("?x " + "1" * 100, "?watchdog")
+    too_long, watchdog = await connection.read()
+    assert isinstance(too_long, LineTooLong)
+    assert watchdog == Message.request("watchdog")
+
+
+async def test_what_nobody_reads_stays_with_the_peer(join, manual_clock):
+    connection, peer = join(Limits(read_chunk=1 * KIB))
+    lines = [f"?x {number}" for number in range(20_000)]
+    peer.send(*lines)
+    await manual_clock.settle()
+    waiting = peer.transport.get_write_buffer_size()
+    assert sum(map(len, lines)) + len(lines) - waiting <= 64 * KIB + 2 * KIB  # one delivery, and twice the chunk
+    seen = 0
+    while seen < len(lines):
+        messages = await connection.read()
+        assert [bytes(message).decode() for message in messages] == [
+            f"{line}\n" for line in lines[seen : seen + len(messages)]
+        ]
+        seen += len(messages)
+
+
+async def test_a_reset_does_not_destroy_what_had_arrived(join, manual_clock):
+    connection, peer = join(Limits(read_chunk=8))
+    peer.send("?one", "?two", "?three")
+    assert await connection.read() == [Message.request("one")]
+    await manual_clock.settle()
+    peer.abort()
+    await connection.wait_lost()
+    assert await connection.read() == [Message.request("two")]
+    assert await connection.read() == [Message.request("three")]
+    assert await connection.read() == []
+    assert isinstance(connection.error, ConnectionResetError)
+
+
+# Writing
+
+
+async def test_what_a_turn_writes_leaves_in_one_write():
+    connection, transport = noted()
+    for number in range(3):
+        connection.write(b"#x %d\n" % number)
+    connection.send(Message.reply("y", "ok", mid=1), Message.inform("z"))
+    assert transport.writes == []
+    await asyncio.sleep(0)
+    assert transport.writes == [b"#x 0\n#x 1\n#x 2\n!y[1] ok\n#z\n"]
+    connection.write(b"#later\n")
+    await asyncio.sleep(0)
+    assert transport.writes[1:] == [b"#later\n"]
+
+
+async def test_gathering_keeps_all_for_one_flush():
+    connection, transport = noted()
+    connection.gather()
+    connection.write(b"#x\n")
+    await asyncio.sleep(0)
+    connection.write(b"#y\n")
+    assert (transport.writes, connection.backlog) == ([], 6)
+    connection.flush()
+    connection.flush()
+    assert (transport.writes, connection.backlog) == ([b"#x\n#y\n"], 0)
+
+
+async def test_much_output_does_not_wait_for_the_end_of_the_turn():
+    connection, transport = noted()
+    line = b"#x " + b"1" * (Limits().write_high // 2) + b"\n"
+    connection.write(line)
+    assert transport.writes == []
+    connection.write(line)
+    assert transport.writes == [line * 2]
+
+
+async def test_writing_to_a_connection_that_ended_is_dropped(join, manual_clock):
+    connection, peer = join()
+    peer.abort()
+    await connection.wait_lost()
+    connection.write(b"#x\n")
+    connection.send(Message.inform("y"))
+    connection.flush()
+    assert connection.backlog == 0
+    connection, peer = join()
+    connection.begin_close()
+    connection.write(b"#x\n")
+    assert await peer.end() == []
+
+
+async def test_a_peer_that_does_not_read_pauses_its_connection_only(join, manual_clock):
+    connection, peer = join(Limits(write_high=1000, write_low=100))
+    other, other_peer = join()
+    peer.pause()
+    for number in range(300):
+        connection.write(b"#x %d\n" % number)
+    draining = asyncio.create_task(connection.drain())
+    await manual_clock.settle()
+    assert connection.paused
+    assert not draining.done()
+    assert connection.backlog > 1000
+    other.write(b"#y\n")
+    await other.drain()
+    await other_peer.expect("#y")
+    peer.resume()
+    await draining
+    assert not connection.paused
+    await peer.expect(*[f"#x {number}" for number in range(300)])
+
+
+async def test_cancelling_one_drain_leaves_the_others(join, manual_clock):
+    connection, peer = join()
+    peer.pause()
+    connection.write(bytes(MIB) + b"\n")
+    first, second = asyncio.create_task(connection.drain()), asyncio.create_task(connection.drain())
+    await manual_clock.settle()
+    first.cancel()
+    await manual_clock.settle()
+    assert first.cancelled()
+    assert not second.done()
+    peer.resume()
+    await second
+
+
+async def test_drain_tells_that_the_connection_is_lost(join, manual_clock):
+    connection, peer = join()
+    peer.pause()
+    connection.write(bytes(MIB) + b"\n")
+    draining = asyncio.create_task(connection.drain())
+    await manual_clock.settle()
+    peer.abort()
+    with pytest.raises(ConnectionLost):
+        await draining
+    with pytest.raises(ConnectionLost):
+        await connection.drain()
+
+
+async def test_a_peer_that_takes_nothing_for_too_long_is_broken_off(join, manual_clock):
+    connection, peer = join(Limits(stall_timeout=30), chunk=100 * KIB)
+    peer.pause()
+    connection.write(bytes(MIB) + b"\n")
+    await manual_clock.advance(29)
+    peer.resume()  # takes a little, and stops again
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    peer.pause()
+    await manual_clock.advance(30)
+    assert not connection.lost
+    draining = asyncio.create_task(connection.drain())
+    await manual_clock.advance(1)
+    assert connection.lost
+    assert connection.reason == "did not read for 30 s"
+    with pytest.raises(ConnectionLost, match="did not read for 30 s"):
+        await draining
+
+
+async def test_a_peer_that_catches_up_has_all_its_time_again(join, manual_clock):
+    connection, peer = join(Limits(stall_timeout=30))
+    for _ in range(3):
+        peer.pause()
+        connection.write(bytes(MIB) + b"\n")
+        await manual_clock.advance(29)
+        peer.resume()
+        await manual_clock.advance(29)
+    assert not connection.lost
+
+
+# The bound on what a peer leaves unread
+
+
+async def test_a_peer_that_leaves_too_much_unread_is_broken_off(join, manual_clock):
+    connection, peer = join(max_backlog=MIB)
+    peer.pause()
+    line = b"#x " + bytes(1000) + b"\n"
+    most = 0
+    while not connection.closing:
+        connection.write(line)
+        most = max(most, connection.backlog)
+        await asyncio.sleep(0)
+    assert connection.reason == f"left more than {MIB} bytes unread"
+    assert MIB < most < MIB + 100 * KIB
+    await connection.wait_lost()
+
+
+async def test_one_long_reply_passes_and_what_is_said_meanwhile_too(join, manual_clock):
+    connection, peer = join(max_backlog=MIB)
+    peer.pause()
+    echo = b"!echo ok " + b"1" * (16 * MIB) + b"\n"
+    connection.write(echo)
+    await asyncio.sleep(0)
+    for _ in range(900):
+        connection.write(b"#x " + b"2" * 1000 + b"\n")
+        await asyncio.sleep(0)
+    peer.resume()
+    await connection.drain()
+    await peer.expect(echo, *[b"#x " + b"2" * 1000] * 900)
+    # Afterwards the bound is as before.
+    peer.pause()
+    for _ in range(1200):
+        connection.write(b"#x " + b"2" * 1000 + b"\n")
+        await asyncio.sleep(0)
+    assert connection.reason == f"left more than {MIB} bytes unread"
+    await connection.wait_lost()
+
+
+async def test_without_a_bound_all_is_kept(join, manual_clock):
+    connection, peer = join()
+    peer.pause()
+    for _ in range(100):
+        connection.write(bytes(MIB) + b"\n")
+        await asyncio.sleep(0)
+    assert connection.backlog == 100 * (MIB + 1)
+    connection.abort()
+    await connection.wait_lost()
+
+
+# The end
+
+
+async def test_close_sends_what_is_queued_then_ends(join, manual_clock):
+    connection, peer = join()
+    connection.write(b"#disconnect bye\n")
+    closing = asyncio.create_task(connection.close())
+    assert await peer.end() == [b"#disconnect bye"]
+    assert not closing.done()  # the peer has not ended its side
+    await peer.close()
+    await closing
+    assert connection.lost
+    assert manual_clock.monotonic() == 0
+
+
+async def test_close_does_not_wait_for_ever(join, manual_clock):
+    connection, peer = join(Limits(close_timeout=1))
+    peer.pause()
+    connection.write(bytes(MIB) + b"\n")
+    closing = asyncio.create_task(connection.close())
+    await manual_clock.advance(0.99)
+    assert not closing.done()
+    await manual_clock.advance(0.01)
+    assert closing.done()
+    assert connection.lost
+
+
+async def test_a_close_that_is_cancelled_breaks_the_connection_off(join, manual_clock):
+    connection, _ = join()
+    closing = asyncio.create_task(connection.close())
+    await manual_clock.settle()
+    closing.cancel()
+    await manual_clock.settle()
+    assert closing.cancelled()
+    assert connection.lost
+
+
+async def test_closing_twice_or_after_the_end_does_nothing(join, manual_clock):
+    connection, peer = join()
+    closing = asyncio.create_task(connection.close())
+    await manual_clock.settle()
+    await peer.close()
+    await connection.close()
+    await closing
+    connection.begin_close()
+    connection.abort()
+    await connection.close()
+    await connection.wait_lost()
+
+
+async def test_a_peer_that_ignores_the_end_is_broken_off_although_nobody_waits(join, manual_clock):
+    connection, peer = join(Limits(close_timeout=1))
+    connection.write(b"#disconnect bye\n")
+    connection.begin_close()
+    await manual_clock.advance(0.9)
+    assert not connection.lost
+    await manual_clock.advance(1.1)
+    assert connection.lost
+    assert peer.unread == [b"#disconnect bye"]
+
+
+async def take_a_little(peer, clock):
+    """Have the peer take one delivery, and then nothing for 0.9 s."""
+    peer.resume()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    peer.pause()
+    await clock.advance(0.9)
+
+
+async def test_a_slow_peer_still_gets_what_was_promised(join, manual_clock):
+    connection, peer = join(Limits(close_timeout=1), chunk=10 * KIB)
+    connection.write(b"1" * 200 * KIB + b"\n")
+    connection.begin_close()
+    while not connection.lost and peer.unread != [b"1" * 200 * KIB]:
+        await take_a_little(peer, manual_clock)
+    assert peer.unread == [b"1" * 200 * KIB]
+    assert manual_clock.monotonic() > 5
+
+
+async def test_but_not_for_ever(join, manual_clock):
+    connection, peer = join(Limits(close_timeout=1, stall_timeout=30), chunk=1)
+    connection.write(b"1" * 200 * KIB + b"\n")
+    connection.begin_close()
+    while not connection.lost:
+        await take_a_little(peer, manual_clock)
+    assert manual_clock.monotonic() == pytest.approx(30, abs=1.9)
+
+
+async def test_closing_wakes_who_reads_and_keeps_what_had_arrived(join, manual_clock):
+    connection, peer = join(Limits(read_chunk=8))
+    reading = asyncio.create_task(connection.read())
+    await manual_clock.settle()
+    connection.begin_close()
+    assert await reading == []
+    connection, peer = join(Limits(read_chunk=8))
+    peer.send("?one", "?two")
+    await manual_clock.settle()
+    connection.begin_close()
+    peer.send("?late")
+    await manual_clock.settle()
+    assert await connection.read() == [Message.request("one")]
+    assert await connection.read() == [Message.request("two")]
+    assert await connection.read() == []
+
+
+async def test_input_that_nobody_wants_does_not_hold_up_closing(join, manual_clock):
+    connection, peer = join(Limits(read_chunk=1 * KIB))
+    peer.send(*["?x"] * 100_000)
+    await manual_clock.settle()  # the connection has stopped reading
+    closing = asyncio.create_task(connection.close())
+    await peer.end()
+    peer.half_close()
+    await closing
+    assert manual_clock.monotonic() == 0
+
+
+async def test_a_peer_that_has_finished_sending_still_gets_its_answers(join, manual_clock):
+    connection, peer = join()
+    peer.send("?watchdog[1]")
+    peer.half_close()
+    assert await connection.read() == [Message.request("watchdog", mid=1)]
+    assert await connection.read() == []
+    connection.write(b"!watchdog[1] ok\n")
+    await manual_clock.advance(100)
+    connection.write(b"#later\n")
+    await connection.close()
+    assert await peer.end() == [b"!watchdog[1] ok", b"#later"]
+    assert manual_clock.monotonic() == 100
+
+
+async def test_the_peer_s_end_counts_although_what_came_before_is_unread(join, manual_clock):
+    connection, peer = join(Limits(read_chunk=8))
+    peer.send("?one", "?two")
+    peer.half_close()
+    await manual_clock.settle()
+    assert not connection.eof
+    await connection.close()
+    assert manual_clock.monotonic() == 0
+
+
+async def test_abort_ends_it_at_once_and_the_first_reason_stays(join, manual_clock):
+    connection, peer = join()
+    peer.pause()
+    connection.write(bytes(MIB) + b"\n")
+    connection.abort("flooded")
+    connection.abort("other")
+    await connection.wait_lost()
+    assert connection.reason == "flooded"
+    assert connection.error is None
+    assert connection.backlog == 0
+    await peer.end()
+    assert isinstance(peer.error, ConnectionResetError)
+
+
+async def test_who_asked_is_told_of_the_end_once(join, manual_clock):
+    connection, peer = join()
+    told = []
+    connection.on_lost(lambda: told.append("first"))
+    connection.on_lost(lambda: told.append("second"))
+    await peer.close()
+    await connection.close()
+    assert told == ["first", "second"]
+    connection.on_lost(lambda: told.append("late"))
+    assert told == ["first", "second", "late"]
+
+
+async def test_waiting_for_the_end_can_be_cancelled(join, manual_clock):
+    connection, peer = join()
+    first, second = asyncio.create_task(connection.wait_lost()), asyncio.create_task(connection.wait_lost())
+    await manual_clock.settle()
+    first.cancel()
+    await peer.close()
+    connection.abort()
+    await second
+    assert first.cancelled()
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("peername", "address", "description"),
+    [
+        (("127.0.0.1", 5000), "127.0.0.1:5000", "127.0.0.1:5000"),
+        (("fe80::1%eth0", 5000, 0, 2), "[fe80::1]:5000", "[fe80::1]:5000"),
+        ("/run/client", None, "/run/client"),
+        (("a-machine", 5000), None, "unknown peer"),
+    ],
+)
+async def test_the_peer_has_a_name(join, peername, address, description):
+    connection, peer = join(addresses=("/run/device", peername))
+    assert (connection.address and str(connection.address), connection.description) == (address, description)
+    assert connection.get_extra_info("peername") == peername
+
+
+async def test_a_peer_in_memory_is_called_so(join):
+    connection, peer = join()
+    assert (connection.address, connection.description) == (None, "memory")
+    assert isinstance(connection, Connection)

@@ -1,0 +1,342 @@
+"""Connections over real sockets: what only these have, or do otherwise than connections in memory."""
+
+import asyncio
+import contextlib
+import gc
+import socket
+import ssl
+import subprocess
+import sys
+
+import pytest
+
+from katcp_aio.connection import ConnectionProtocol, connect
+from katcp_aio.limits import Limits
+from katcp_aio.testing import Peer
+from katcp_aio.wire.message import Message
+
+MIB = 1024 * 1024
+
+
+class Listener:
+    """Accepts connections; each is served by nobody until the test asks for it."""
+
+    def __init__(self, limits=None):
+        self.limits = limits or Limits()
+        self.connections = asyncio.Queue()
+        self.all = []
+
+    def protocol(self):
+        return ConnectionProtocol(self.limits, on_connection=self.accept)
+
+    def accept(self, connection):
+        self.all.append(connection)
+        self.connections.put_nowait(connection)
+
+    async def close(self):
+        for connection in self.all:
+            connection.abort()
+            await connection.wait_lost()
+
+
+@contextlib.asynccontextmanager
+async def listening(limits=None, **kwargs):
+    """Yield a listener on TCP and the address that it has."""
+    listener = Listener(limits)
+    server = await asyncio.get_running_loop().create_server(listener.protocol, "127.0.0.1", 0, **kwargs)
+    try:
+        yield listener, server.sockets[0].getsockname()
+    finally:
+        server.close()
+        await listener.close()
+
+
+async def test_small_messages_leave_at_once_and_a_vanished_peer_is_noticed():
+    async with listening() as (listener, address):
+        client = await connect(*address)
+        for connection in client, await listener.connections.get():
+            sock = connection.get_extra_info("socket")
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+                found = [
+                    sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+                    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+                ]
+                assert found == [30, 5, 3, 45_000]
+        client.abort()
+
+
+async def test_both_ends_know_each_other():
+    async with listening() as (listener, (host, port)):
+        client = await connect(host, port)
+        server = await listener.connections.get()
+        assert client.description == str(client.address) == f"{host}:{port}"
+        own = client.get_extra_info("sockname")
+        assert server.description == f"{own[0]}:{own[1]}"
+        client.abort()
+
+
+async def converse(client, server):
+    """Have a client ask much and the server answer each, and compare."""
+    asked = [Message.request("echo", "x" * 100, mid=mid) for mid in range(1, 2001)]
+    client.send(*asked)
+    answered = 0
+    while answered < len(asked):
+        for message in await server.read():
+            server.send(Message.reply_to(message, "ok", *message.arguments))
+            answered += 1
+        await server.drain()
+    heard = []
+    while len(heard) < len(asked):
+        heard += await client.read()
+    assert heard == [Message.reply_to(message, "ok", *message.arguments) for message in asked]
+
+
+async def close_both(client, server):
+    closing = asyncio.create_task(server.close())
+    assert await client.read() == []
+    await client.close()
+    await closing
+    assert client.lost
+    assert server.lost
+
+
+async def test_a_conversation_over_tcp():
+    async with listening() as (listener, address):
+        client = await connect(*address)
+        server = await listener.connections.get()
+        await converse(client, server)
+        await close_both(client, server)
+        assert (client.error, server.error) == (None, None)
+
+
+async def test_a_conversation_over_a_unix_socket(tmp_path):
+    listener = Listener()
+    path = str(tmp_path / "device")
+    unix = await asyncio.get_running_loop().create_unix_server(listener.protocol, path)
+    client = await connect(path=path)
+    server = await listener.connections.get()
+    assert (client.description, client.address, server.description) == (path, None, path)
+    await converse(client, server)
+    await close_both(client, server)
+    unix.close()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Make a key and a certificate that signs itself."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key"), "-out", str(folder / "cert")]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("there is no openssl command to make a certificate with")
+    return folder
+
+
+@pytest.fixture
+def tls(certificate):
+    """Return the contexts of a server and of a client that trusts it."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate / "cert", certificate / "key")
+    return context, ssl.create_default_context(cafile=certificate / "cert")
+
+
+async def test_a_conversation_over_tls(tls):
+    async with listening(ssl=tls[0]) as (listener, address):
+        client = await connect(*address, ssl=tls[1])
+        server = await listener.connections.get()
+        assert client.get_extra_info("peercert")["subject"]
+        assert client.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        await converse(client, server)
+        server.write(b"#disconnect bye\n")
+        closing = asyncio.create_task(server.close())
+        assert await client.read() == [Message.inform("disconnect", "bye")]
+        await close_both(client, server)
+        await closing
+
+
+async def test_closing_over_tls_does_not_wait_for_a_deaf_peer(tls):
+    async with listening(Limits(close_timeout=0.05), ssl=tls[0]) as (listener, address):
+        client = await connect(*address, ssl=tls[1])
+        server = await listener.connections.get()
+        server.write(bytes(64 * MIB) + b"\n")  # more than the client takes while nobody reads it
+        await server.close()
+        assert server.lost
+        client.abort()
+        await client.wait_lost()
+
+
+async def test_a_tls_handshake_that_nobody_answers_has_a_deadline(tls):
+    async with listening() as (_, address):
+        with pytest.raises(TimeoutError):
+            await connect(*address, ssl=tls[1], limits=Limits(connect_timeout=0.05))
+
+
+async def test_an_unreachable_device_is_an_os_error(tmp_path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        with pytest.raises(ConnectionRefusedError):
+            await connect(*unused.getsockname())
+    with pytest.raises(FileNotFoundError):
+        await connect(path=str(tmp_path / "none"))
+
+
+async def test_connecting_can_be_cancelled():
+    async with listening() as (_, address):
+        for turns in range(6):
+            connecting = asyncio.create_task(connect(*address))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                connection = await connecting  # it was faster
+                await connection.close()
+
+
+async def test_a_reset_does_not_destroy_what_had_arrived():
+    async with listening(Limits(read_chunk=10)) as (listener, address):
+        peer = await Peer.connect(*address)
+        peer.send("?one", "?two", "?three")
+        server = await listener.connections.get()
+        assert await server.read() == [Message.request("one"), Message.request("two")]
+        peer.abort()
+        await server.wait_lost()
+        assert await server.read() == [Message.request("three")]
+        assert await server.read() == []
+        assert isinstance(server.error, ConnectionResetError)
+
+
+async def test_closing_with_unread_input_loses_nothing_that_was_promised():
+    """Without care the kernel answers unread input with a reset, which destroys what the peer has not read yet."""
+    async with listening() as (listener, address):
+        peer = await Peer.connect(*address)
+        peer.pause()
+        server = await listener.connections.get()
+        server.write(b"1" * MIB + b"\n#disconnect bye\n")
+        closing = asyncio.create_task(server.close())
+        await asyncio.sleep(0)
+        peer.send(*["?watchdog"] * 10_000)
+        peer.resume()
+        assert await peer.end() == [b"1" * MIB, b"#disconnect bye"]
+        assert peer.error is None
+        await peer.close()
+        await closing
+
+
+async def test_a_half_closed_peer_gets_its_answers():
+    async with listening() as (listener, address):
+        peer = await Peer.connect(*address)
+        peer.send("?watchdog[1]")
+        peer.half_close()
+        server = await listener.connections.get()
+        assert await server.read() == [Message.request("watchdog", mid=1)]
+        assert await server.read() == []
+        server.write(b"!watchdog[1] ok\n")
+        await server.close()
+        assert await peer.end() == [b"!watchdog[1] ok"]
+        await peer.close()
+
+
+async def test_a_deaf_peer_pauses_its_connection_and_ends_at_the_stall_timeout():
+    async with listening(Limits(stall_timeout=0.05)) as (listener, address):
+        peer = await Peer.connect(*address)
+        peer.pause()
+        server = await listener.connections.get()
+        server.write(bytes(64 * MIB) + b"\n")
+        await asyncio.sleep(0)
+        assert server.paused
+        await server.wait_lost()
+        assert server.reason == "did not read for 0.05 s"
+        peer.abort()
+        await peer.end()
+
+
+async def test_a_connection_that_has_ended_is_collected_in_silence():
+    async with listening() as (listener, address):
+        client = await connect(*address)
+        await listener.connections.get()
+        client.abort()
+        await client.wait_lost()
+        listener.all[0].begin_close()
+        await listener.all.pop().wait_lost()
+        del client
+    gc.collect()  # a warning would fail this test
+
+
+@pytest.mark.leaks("libuv keeps a pipe for the life of the process")
+def test_over_uvloop():
+    uvloop = pytest.importorskip("uvloop")
+
+    async def scenario():
+        async with listening() as (listener, address):
+            client = await connect(*address)
+            server = await listener.connections.get()
+            assert server.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert server.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            await converse(client, server)
+            await close_both(client, server)
+        await test_a_half_closed_peer_gets_its_answers()
+        await test_closing_with_unread_input_loses_nothing_that_was_promised()
+        await test_a_deaf_peer_pauses_its_connection_and_ends_at_the_stall_timeout()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())
+
+
+_IDLE = """
+import asyncio, gc, sys, tracemalloc
+from katcp_aio.connection import ConnectionProtocol
+from katcp_aio.limits import Limits
+
+async def serve(count):
+    limits, made, tasks = Limits(), [], []
+
+    async def answer(connection):
+        while messages := await connection.read():
+            connection.send(*messages)
+
+    def accept(connection):
+        made.append(connection)
+        tasks.append(asyncio.create_task(answer(connection)))
+
+    server = await asyncio.get_running_loop().create_server(
+        lambda: ConnectionProtocol(limits, on_connection=accept), "127.0.0.1", 0, backlog=count)
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    print(server.sockets[0].getsockname()[1], flush=True)
+    while len(made) < count:
+        await asyncio.sleep(0.01)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    print((after - before) // count, flush=True)
+    for connection in made:
+        connection.abort()
+    await asyncio.gather(*tasks)
+    server.close()
+
+asyncio.run(serve(500))
+"""
+
+
+async def test_an_idle_connection_of_a_server_takes_little_memory():
+    """With its reading task, and after a conversation; the other ends are in this process, and do not count."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _IDLE, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    port = int(await process.stdout.readline())
+    peers = [await Peer.connect("127.0.0.1", port) for _ in range(500)]
+    for peer in peers:
+        peer.send("?watchdog")
+    for peer in peers:
+        await peer.expect("?watchdog")
+    process.stdin.write(b"\n")
+    used = int(await process.stdout.readline())
+    await process.communicate()
+    for peer in peers:
+        await peer.close()
+    assert used <= 12 * 1024
