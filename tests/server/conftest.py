@@ -1,0 +1,34 @@
+"""What the tests of the server share."""
+
+import pytest
+
+from katcp_aio import DeviceServer
+
+
+class Device(DeviceServer):
+    """The least that a device has to say."""
+
+    VERSION = "device-1.0"
+    BUILD_STATE = "device-1.0.2"
+
+
+@pytest.fixture
+def device_class():
+    return Device
+
+
+@pytest.fixture
+def greeted(serve):
+    """Serve a device, and connect a raw client that has heard the greeting."""
+
+    async def connect(server, *, announced_to=()):
+        served = server if hasattr(server, "peer") else await serve(server)
+        peer = served.peer()
+        for _ in served.server.dialect.greeting(served.server.library_row, served.server.device_row):
+            await peer.line()
+        peer.served = served
+        for other in announced_to:
+            await other.expect("#client-connected memory")
+        return peer
+
+    return connect
