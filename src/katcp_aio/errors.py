@@ -96,6 +96,7 @@ class LineTooLong(MalformedMessage):
         mid: int | None = None,
     ) -> None:
         super().__init__(f"line longer than {limit} bytes", limit, raw, type=type, name=name, mid=mid)
+        self.args = (limit,)  # those of this constructor, so that it can be copied and pickled
         self.limit = limit  #: the bound, in bytes
 
 
@@ -103,17 +104,23 @@ class UnsupportedProtocol(ProtocolError):
     """The peer announced a protocol version that this library does not speak."""
 
     def __init__(self, version: str) -> None:
-        super().__init__(f"unsupported protocol version {version!r}")
+        super().__init__(version)
         self.version = version  #: as the peer gave it
+
+    def __str__(self) -> str:
+        return f"unsupported protocol version {self.version!r}"
 
 
 class ReplyTooLong(ProtocolError):
     """A reply came with more informs than ``Limits.max_informs``; they were dropped."""
 
     def __init__(self, request: Message, limit: int) -> None:
-        super().__init__(f"more than {limit} informs in the reply to ?{request.name}")
+        super().__init__(request, limit)
         self.request = request  #: the request as it was sent
         self.limit = limit  #: the bound, a count of informs
+
+    def __str__(self) -> str:
+        return f"more than {self.limit} informs in the reply to ?{self.request.name}"
 
 
 class UsageError(KatcpError, RuntimeError):
@@ -199,7 +206,8 @@ class RequestTimeout(KatcpError, TimeoutError):
     """No reply came in time. The device may still carry the request out; a late reply is dropped."""
 
     def __init__(self, request: Message, after: float, *, device: str | None = None, sent: bool = True) -> None:
-        super().__init__(request, after)
+        super().__init__()
+        self.args = (request, after)  # not by the constructor, which would take them for errno and its text
         self.request = request  #: the request, as sent or as it would have been sent
         self.after = after  #: the time allowed, in seconds
         self.device = device  #: the peer, as host:port
@@ -215,8 +223,8 @@ class GroupError(KatcpError):
     """An operation on several devices failed for some; ``causes`` has one exception for each of them."""
 
     def __init__(self, message: str, causes: Mapping[str, BaseException]) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(message, causes)
+        self.message = message  #: what was tried, in one line
         self.causes = dict(causes)  #: device name -> what went wrong there
 
     def __str__(self) -> str:

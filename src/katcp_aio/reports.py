@@ -15,24 +15,26 @@ logger = logging.getLogger("katcp_aio")  #: the parent of every logger of this l
 
 _LONGEST = 200  # characters of a peer's text in one log line
 
-# C0, DEL and C1 controls, and the two Unicode line ends: none of them may move a cursor or forge a second line.
+# C0, DEL and C1 controls, the two Unicode line ends and the controls of writing direction: none of them may move a
+# cursor, forge a second line or make one read otherwise than it is.
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-_ESCAPES.update({0x2028: "\\u2028", 0x2029: "\\u2029"})
+_ESCAPES.update({code: f"\\u{code:04x}" for code in (*range(0x2028, 0x202F), *range(0x2066, 0x206A))})
 
 
 def printable(text: object, longest: int = _LONGEST) -> str:
     """Return ``text`` (bytes are read as UTF-8) as one line without control characters, cut at ``longest``."""
     if isinstance(text, bytes):
-        text = text[: longest * 4].decode("utf-8", "backslashreplace")
+        text = text[: longest * 4 + 1].decode("utf-8", "backslashreplace")
     text = str(text)
     if len(text) > longest:
         text = text[:longest] + "..."
-    return text.translate(_ESCAPES)
+    # Half a surrogate pair cannot be encoded, and would make a log handler fail.
+    return text.translate(_ESCAPES).encode("utf-8", "backslashreplace").decode()
 
 
 def report_exception(what: str, *args: object) -> None:
     """Log the exception that is being handled, with its traceback, for trouble that no caller is there to be told."""
-    logger.error(what, *args, exc_info=True)
+    logger.error(what, *args, exc_info=True)  # noqa: LOG014 - its caller is the handler
 
 
 class TroubleLog:

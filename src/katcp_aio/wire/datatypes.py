@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import math
+import numbers
 import re
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
@@ -60,7 +62,7 @@ def _host(value: Any) -> IPv4Address | IPv6Address:
 def _check_port(_address: Address, _attribute: Any, port: int | None) -> None:
     if port is None:
         return
-    if not isinstance(port, int):
+    if type(port) is not int:  # bool is an int, and no port
         raise TypeError(f"port {printable(repr(port))} is no int")
     if not 0 <= port <= _HIGHEST_PORT:
         raise ValueError(f"port {port} is outside 0 to {_HIGHEST_PORT}")
@@ -115,13 +117,22 @@ class Address:
 
 @attrs.frozen
 class Range:
-    """Bounds on a number, both inclusive: ``Annotated[float, Range(0, 10)]``. None leaves a side open."""
+    """Bounds on a number, both inclusive: ``Annotated[float, Range(0, 10)]``. None leaves a side open.
+
+    Raises:
+        TypeError: a bound is no number.
+        ValueError: no number is within: the bounds are the wrong way round, or one of them is NaN.
+    """
 
     low: float | None = None
     high: float | None = None
 
     def __attrs_post_init__(self) -> None:
-        if self.low is not None and self.high is not None and not self.low <= self.high:
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        if not all(isinstance(side, numbers.Real) for side in (low, high)):
+            raise TypeError(f"{self!r} is not made of numbers")
+        if not low <= high:
             raise ValueError(f"range {self} holds no value")
 
     def __contains__(self, value: Any) -> bool:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 import attrs
 
 from ..errors import UnsupportedProtocol
+from ..limits import Limits
 
 __all__ = [
     "INTERFACE_CHANGED",
@@ -114,6 +115,7 @@ _RULES_V51 = attrs.evolve(
 _WIDEST = {"integer": (b"-2147483648", b"2147483647"), "float": (b"-3.4e+38", b"3.4e+38")}
 
 _FLAG_ORDER = "MITB"
+_LONGEST = 1000  # bytes kept of a version or build state
 _VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(?:-([!-~]*))?")
 
 
@@ -202,8 +204,8 @@ class Dialect:
     def sensor_params(self, name: str, params: Sequence[bytes]) -> tuple[bytes, ...]:
         """Return the parameters of a sensor of type ``name`` in #sensor-list (section 7.2).
 
-        ``params`` of ``integer`` and ``float`` are none, nominal-min and -max, or these and warn-min and -max. Version 4
-        demands exactly the minimum and maximum: the outer pair, or what 32 bits can hold where none is given.
+        ``params`` of ``integer`` and ``float`` are none, nominal-min and -max, or these and warn-min and -max. Version
+        4 demands exactly the minimum and maximum: the outer pair, or what 32 bits can hold where none is given.
         """
         if name not in _WIDEST or len(params) in self.rules.range_counts:
             return tuple(params)
@@ -214,7 +216,7 @@ class Dialect:
         return name in self.rules.strategies
 
     def has_request(self, name: str) -> bool:
-        """Return whether a server that speaks this has the request; True for those that depend on no version or flag."""
+        """Return whether a server that speaks this has the request; True if it depends on no version or flag."""
         present = self.rules.requests.get(name, True)
         return present if isinstance(present, bool) else present in self.flags
 
@@ -234,7 +236,7 @@ class Dialect:
     def greeting(
         self, library: Sequence[str], device: Sequence[str], extra: Mapping[str, Sequence[str]] | None = None
     ) -> list[tuple[str, tuple[str, ...]]]:
-        """Return the informs, as (name, arguments), that a server sends to a client that connects (5.1, section 4.2)."""
+        """Return the informs, as (name, arguments), that a client is sent when it connects (5.1, section 4.2)."""
         if self.rules.connect_informs:
             return [("version-connect", row) for row in self.versions(library, device, extra)]
         return [(name, (text,)) for name, text in zip(("version", "build-state"), device, strict=False)]
@@ -271,7 +273,8 @@ def server_dialect(protocol: str = "5.1", *, multi_client: bool = True) -> Diale
     """Return what a server of this library speaks when it is asked for ``protocol``.
 
     Args:
-        protocol: ``"4.0"``, ``"5.0"`` or ``"5.1"`` stand for all that the version offers; ``"5.1-MI"`` for these flags only.
+        protocol: ``"4.0"``, ``"5.0"`` or ``"5.1"`` stand for all that the version offers; ``"5.1-MI"`` for these flags
+            only.
         multi_client: without it, flag M is left out.
 
     Raises:
@@ -294,11 +297,15 @@ class Detector:
 
     ``#version-connect katcp-protocol`` says it outright, wherever it comes among the others; ``#version`` or
     ``#build-state`` on their own mean version 4. What is said outright replaces what was only inferred.
+
+    Args:
+        max_versions: as in :class:`Limits`.
     """
 
-    __slots__ = ("announced", "dialect", "versions")
+    __slots__ = ("_most", "announced", "dialect", "versions")
 
-    def __init__(self) -> None:
+    def __init__(self, max_versions: int | None = None) -> None:
+        self._most = Limits().max_versions if max_versions is None else max_versions
         self.dialect: Dialect | None = None  #: what the server speaks, as far as is known by now
         self.announced = False  #: whether the server said so itself
         self.versions: dict[str, tuple[str, ...]] = {}  #: role or component -> version and, if given, build state
@@ -309,9 +316,10 @@ class Detector:
         Raises:
             UnsupportedProtocol: the server speaks a version that this library does not.
         """
-        texts = [argument.decode("utf-8", "backslashreplace") for argument in arguments[:3]]
+        texts = [argument[:_LONGEST].decode("utf-8", "backslashreplace") for argument in arguments[:3]]
         if name == "version-connect" and len(texts) > 1:
-            self.versions[texts[0]] = tuple(texts[1:])
+            if len(self.versions) < self._most or texts[0] in self.versions:
+                self.versions[texts[0]] = tuple(texts[1:])
             if texts[0] == "katcp-protocol":
                 self.dialect = None  # whatever was inferred before is void, also when this raises
                 self.announced = True
@@ -321,7 +329,7 @@ class Detector:
         return self.dialect
 
     def _feed_v4(self, name: str, text: str) -> None:
-        """Note one half of a version 4 greeting; #version-connect katcp-device replaced the two (5.1, section 4.2.1)."""
+        """Note one half of a version 4 greeting; #version-connect katcp-device replaced both (5.1, section 4.2.1)."""
         version, build = (*self.versions.get("katcp-device", ()), "", "")[:2]
         self.versions["katcp-device"] = (text, build) if name == "version" else (version, text)
         if not self.announced:

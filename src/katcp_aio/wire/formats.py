@@ -1,7 +1,7 @@
 """How the types of the specification are written (5.1, table 6). Law: bytes <-> one value, strict both ways.
 
 Strict means: what the table does not show is refused, also where Python's own ``int()`` and ``float()`` would read it:
-blanks, ``1_000``, hexadecimal, ``+5`` or ``007`` for an integer, ``nan`` and ``inf``, a sign or exponent in a timestamp.
+blanks, ``1_000``, hexadecimal, ``+5`` or ``007`` for an integer, ``nan`` and ``inf``, a sign or exponent in a time.
 The lenient decoders are for a client that has to live with what devices in the field send.
 
 Every decoder raises ValueError with one line that names type and value. They run once for every argument; the guards
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from ..reports import printable
@@ -35,6 +35,8 @@ __all__ = [
     "shown",
     "time_decoder",
     "time_encoder",
+    "wrong_type",
+    "wrong_value",
 ]
 
 _LONGEST = 60  # characters of a value in an error text
@@ -49,8 +51,18 @@ def shown(value: object) -> str:
     """Return ``repr(value)`` as one bounded line, also of an object that cannot show itself."""
     try:
         return printable(repr(value), _LONGEST)
-    except Exception:  # repr runs anybody's code; even that of an int fails beyond 4300 digits
+    except Exception:  # noqa: BLE001 - repr runs anybody's code; even that of an int fails beyond 4300 digits
         return f"<{type(value).__name__}>"
+
+
+def wrong_type(value: object, kind: str) -> TypeError:
+    """Return the error for a value that cannot be written as ``kind``, being of another type."""
+    return TypeError(f"{shown(value)} of type {type(value).__name__} is no {printable(kind)}")
+
+
+def wrong_value(value: object, kind: str) -> ValueError:
+    """Return the error for a value of the right type that cannot be written as ``kind`` all the same."""
+    return ValueError(f"{shown(value)} is no {printable(kind)}")
 
 
 # --- integer ---
@@ -59,8 +71,11 @@ _INTEGER = re.compile(rb"-?[1-9][0-9]*|0").fullmatch
 
 
 def encode_integer(value: int) -> bytes:
-    """Write as C's ``%d`` does."""
-    return str(value).encode()
+    """Write as C's ``%d`` does. Python refuses more than 4300 digits, to write and to read."""
+    try:
+        return b"%d" % value
+    except ValueError:
+        raise ValueError(f"{shown(value)} of {value.bit_length()} bits is too long for an integer") from None
 
 
 def decode_integer(raw: bytes) -> int:
@@ -139,7 +154,13 @@ def decode_boolean(raw: bytes) -> bool:
 
 # --- string ---
 
-encode_text: Callable[[str], bytes] = str.encode
+
+def encode_text(value: str) -> bytes:
+    """Write UTF-8."""
+    try:
+        return value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, mostly from os.fsdecode
+        raise ValueError(f"{shown(value)} is no string in UTF-8") from None
 
 
 def decode_text(raw: bytes) -> str:
@@ -151,13 +172,14 @@ def decode_text(raw: bytes) -> str:
 
 
 def decode_text_leniently(raw: bytes) -> str:
-    """Read UTF-8; a byte that is none becomes a ``\\xNN`` to read."""
+    r"""Read UTF-8; a byte that is none becomes a ``\xNN`` to read."""
     return raw.decode("utf-8", "backslashreplace")
 
 
 # --- timestamp, and every other time ---
 
 _TIME = re.compile(rb"[0-9]+(?:\.[0-9]+)?").fullmatch
+_EXACT = Context(prec=20)  # a float has 17 digits; the program's own context may have fewer
 
 
 def _encode_rare_time(seconds: Any, places: int) -> bytes:
@@ -165,7 +187,7 @@ def _encode_rare_time(seconds: Any, places: int) -> bytes:
     seconds = float(seconds)
     if not 0.0 <= seconds < math.inf:
         raise ValueError(f"{seconds!r} is no timestamp")
-    text = format(Decimal(repr(seconds)).scaleb(places), "f")
+    text = format(Decimal(repr(abs(seconds))).scaleb(places, _EXACT), "f")  # abs: -0.0 is a time, "-0" is not
     return (text.rstrip("0").rstrip(".") if "." in text else text).encode()
 
 
@@ -214,7 +236,9 @@ def time_decoder(dialect: Dialect, *, lenient: bool = False) -> Callable[[bytes]
     def decode_leniently(raw: bytes) -> float:
         try:
             if b"_" not in raw:
-                return float(raw) / 1000.0 if milliseconds else float(raw)
+                if milliseconds:
+                    return float(raw + b"e-3") if _TIME(raw) else float(raw) / 1000.0
+                return float(raw)
         except ValueError:
             pass
         raise bad_value(raw, "timestamp")

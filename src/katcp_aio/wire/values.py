@@ -14,26 +14,13 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, NewType, TypeVar, Union
 from weakref import WeakSet
 
-from . import valuetype
-from .datatypes import Address, Lru, Now, Range, Timestamp, TimestampOrNow
+from . import compound, valuetype
+from .datatypes import Address, Lru, Range, Timestamp
 from .dialect import V51, Dialect
 from .formats import shown
 from .valuetype import ValueType
 
-__all__ = [
-    "Address",
-    "Lru",
-    "Now",
-    "Range",
-    "Timestamp",
-    "TimestampOrNow",
-    "TypeRegistry",
-    "ValueType",
-    "decode",
-    "encode",
-    "register_type",
-    "registry",
-]
+__all__ = ["TypeRegistry", "decode", "encode", "register_type", "registry"]
 
 T = TypeVar("T")
 
@@ -47,7 +34,7 @@ _BUILTIN: dict[type, Callable[[Any], ValueType[Any]]] = {
     bytes: valuetype.bytes_type,
     Timestamp: valuetype.timestamp_type,
     Address: valuetype.address_type,
-    enum.Enum: valuetype.enum_type,
+    enum.Enum: compound.enum_type,
     numbers.Integral: valuetype.integer_type,
     numbers.Real: valuetype.float_type,
 }
@@ -120,7 +107,7 @@ class TypeRegistry:
         """
         if isinstance(annotation, ValueType):
             return annotation
-        if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        if isinstance(annotation, type):
             # Only classes are cached: Union and Literal compare equal in any order, but their order has a meaning.
             found = self._resolved.get(annotation)
             if found is None:
@@ -138,14 +125,14 @@ class TypeRegistry:
             found = self.resolve(arguments[0])
             for metadata in arguments[1:]:
                 if isinstance(metadata, Range):
-                    found = valuetype.bounded_type(found, annotation, metadata)
+                    found = compound.bounded_type(found, annotation, metadata)
             return found
         if origin is Union or origin is types.UnionType:
             members = [self.resolve(member) for member in arguments if member is not type(None)]
-            return members[0] if len(members) == 1 else valuetype.union_type(annotation, members)
+            return members[0] if len(members) == 1 else compound.union_type(annotation, members)
         if origin is Literal:
             options = [(self.encode(value), value) for value in arguments if value is not None]
-            return valuetype.discrete_type(annotation, "discrete", options)
+            return compound.discrete_type(annotation, "discrete", options)
         if isinstance(annotation, NewType):
             return self.resolve(annotation.__supertype__)
         if hasattr(annotation, "__value__"):  # ``type Alias = ...``, from Python 3.12
@@ -217,7 +204,7 @@ class TypeRegistry:
         """
         annotation = self._by_name(name)
         if name == "discrete" and params:
-            return valuetype.remote_discrete_type(params)
+            return compound.remote_discrete_type(params)
         return self.resolve(bytes if annotation is None else annotation)
 
     def _by_name(self, name: str) -> type | None:

@@ -1,37 +1,33 @@
-"""One Python type as the wire sees it. Law: resolved once, then closures; nothing here looks at an annotation twice."""
+"""One Python type as the wire sees it, and the plain ones. Law: resolved once, then closures."""
 
 from __future__ import annotations
 
-import enum
 import math
 import numbers
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
 
 from ..reports import printable
 from . import formats
-from .datatypes import Address, Lru, Now, Range
+from .datatypes import Address
 from .dialect import Dialect
-from .formats import bad_value, shown
+from .formats import bad_value, wrong_type, wrong_value
 
 __all__ = [
     "ValueType",
     "address_type",
     "boolean_type",
-    "bounded_type",
     "bytes_type",
     "custom_type",
-    "discrete_type",
-    "enum_type",
     "float_type",
     "integer_type",
+    "plain",
+    "plain_decoder",
     "text_type",
     "timestamp_type",
-    "union_type",
     "unwrap_scalar",
-    "wire_names",
 ]
 
 T = TypeVar("T")
@@ -74,14 +70,6 @@ class ValueType(Generic[T]):
         return self.make_decoder(dialect, lenient)
 
 
-def _wrong_type(value: object, kind: str) -> TypeError:
-    return TypeError(f"{shown(value)} of type {type(value).__name__} is no {printable(kind)}")
-
-
-def _wrong_value(value: object, kind: str) -> ValueError:
-    return ValueError(f"{shown(value)} is no {printable(kind)}")
-
-
 def unwrap_scalar(value: object) -> object:
     """Return what a numpy scalar holds as Python's own type; any other object as it is.
 
@@ -91,12 +79,12 @@ def unwrap_scalar(value: object) -> object:
     return item() if callable(item) and getattr(value, "shape", None) == () else value
 
 
-def _plain(encode: Callable[[T], bytes]) -> Callable[[Dialect], Callable[[T], bytes]]:
+def plain(encode: Callable[[T], bytes]) -> Callable[[Dialect], Callable[[T], bytes]]:
     """Return the maker of an encoder that is the same in every dialect."""
     return lambda _dialect: encode
 
 
-def _plain_decoder(
+def plain_decoder(
     strict: Callable[[bytes], T], lenient: Callable[[bytes], T] | None = None
 ) -> Callable[[Dialect, bool], Callable[[bytes], T]]:
     """Return the maker of a decoder that is the same in every dialect."""
@@ -108,8 +96,26 @@ def _converted(decode: Callable[[bytes], Any], cls: type[Any], exact: type[Any])
     return decode if cls is exact else lambda raw: cls(decode(raw))
 
 
+def _as_float(value: Any) -> float:
+    """Convert any real number; unlike ``float()``, one that is too large is a ValueError."""
+    try:
+        return float(value)
+    except OverflowError:
+        raise wrong_value(value, "float") from None
+
+
+def _start(cls: type[Any], value: object) -> Any:
+    """Return the first value of a sensor of class ``cls``; the plain ``value`` where the class cannot hold it."""
+    try:
+        return cls(value)
+    except (TypeError, ValueError):
+        return value
+
+
 def integer_type(cls: type[Any]) -> ValueType[Any]:
     """Make the type for ``int``, or for another class of whole numbers that ``cls(int)`` builds."""
+    if cls is numbers.Integral:
+        cls = int
 
     def check(value: object) -> Any:
         if type(value) is cls:
@@ -118,33 +124,36 @@ def integer_type(cls: type[Any]) -> ValueType[Any]:
             return cls(int(value))
         inner = unwrap_scalar(value)
         if inner is value:
-            raise _wrong_type(value, "integer")
+            raise wrong_type(value, "integer")
         return check(inner)
 
     encode = formats.encode_integer if cls is int else lambda value: formats.encode_integer(int(value))
     decode, lenient = (_converted(f, cls, int) for f in (formats.decode_integer, formats.decode_integer_leniently))
-    return ValueType("integer", cls, (), "integer", cls(0), 2, check, _plain(encode), _plain_decoder(decode, lenient))
+    return ValueType(
+        "integer", cls, (), "integer", _start(cls, 0), 2, check, plain(encode), plain_decoder(decode, lenient)
+    )
 
 
 def float_type(cls: type[Any]) -> ValueType[Any]:
     """Make the type for ``float``, or for another class of real numbers that ``cls(float)`` builds."""
+    if cls is numbers.Real:
+        cls = float
 
     def check(value: object) -> Any:
         if type(value) is cls:
             return value
         if isinstance(value, numbers.Real):
-            try:
-                return cls(float(value))
-            except OverflowError:
-                raise _wrong_value(value, "float") from None
+            return cls(_as_float(value))
         inner = unwrap_scalar(value)
         if inner is value:
-            raise _wrong_type(value, "float")
+            raise wrong_type(value, "float")
         return check(inner)
 
-    encode = formats.encode_float if cls is float else lambda value: formats.encode_float(float(value))
+    encode = formats.encode_float if cls is float else lambda value: formats.encode_float(_as_float(value))
     decode, lenient = (_converted(f, cls, float) for f in (formats.decode_float, formats.decode_float_leniently))
-    return ValueType("float", cls, (), "float", cls(0.0), 4, check, _plain(encode), _plain_decoder(decode, lenient))
+    return ValueType(
+        "float", cls, (), "float", _start(cls, 0.0), 4, check, plain(encode), plain_decoder(decode, lenient)
+    )
 
 
 def boolean_type(cls: type[bool]) -> ValueType[bool]:
@@ -155,11 +164,11 @@ def boolean_type(cls: type[bool]) -> ValueType[bool]:
             return value
         inner = unwrap_scalar(value)
         if inner is value:
-            raise _wrong_type(value, "boolean")
+            raise wrong_type(value, "boolean")
         return check(inner)
 
-    decoder = _plain_decoder(formats.decode_boolean)
-    return ValueType("boolean", cls, (), "boolean", False, 1, check, _plain(formats.encode_boolean), decoder)
+    decoder = plain_decoder(formats.decode_boolean)
+    return ValueType("boolean", cls, (), "boolean", False, 1, check, plain(formats.encode_boolean), decoder)
 
 
 def text_type(cls: type[Any]) -> ValueType[Any]:
@@ -167,17 +176,14 @@ def text_type(cls: type[Any]) -> ValueType[Any]:
 
     def check(value: object) -> Any:
         if not isinstance(value, str):
-            raise _wrong_type(value, "string")
+            raise wrong_type(value, "string")
         if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:  # half a surrogate pair, mostly from os.fsdecode
-                raise _wrong_value(value, "string in UTF-8") from None
+            formats.encode_text(value)  # raises for what is no Unicode
         return value if isinstance(value, cls) else cls(value)
 
     decode, lenient = (_converted(f, cls, str) for f in (formats.decode_text, formats.decode_text_leniently))
-    encoder = _plain(formats.encode_text)
-    return ValueType("string", cls, (), "string", cls(), 7, check, encoder, _plain_decoder(decode, lenient))
+    encoder = plain(formats.encode_text)
+    return ValueType("string", cls, (), "string", _start(cls, ""), 7, check, encoder, plain_decoder(decode, lenient))
 
 
 def bytes_type(cls: type[Any]) -> ValueType[Any]:
@@ -188,10 +194,18 @@ def bytes_type(cls: type[Any]) -> ValueType[Any]:
             return value
         if isinstance(value, bytes | bytearray | memoryview):
             return cls(value)
-        raise _wrong_type(value, "string of bytes")
+        raise wrong_type(value, "string of bytes")
 
     return ValueType(
-        "string", cls, (), "string", cls(), 8, check, _plain(bytes), _plain_decoder(_converted(bytes, cls, bytes))
+        "string",
+        cls,
+        (),
+        "string",
+        _start(cls, b""),
+        8,
+        check,
+        plain(bytes),
+        plain_decoder(_converted(bytes, cls, bytes)),
     )
 
 
@@ -200,10 +214,10 @@ def timestamp_type(cls: type[Any]) -> ValueType[Any]:
 
     def check(value: object) -> Any:
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            raise _wrong_type(value, "timestamp")
-        seconds = value if type(value) is cls else cls(float(value))
+            raise wrong_type(value, "timestamp")
+        seconds: Any = value if type(value) is cls else cls(_as_float(value))
         if not 0.0 <= seconds < math.inf:
-            raise _wrong_value(value, "timestamp")
+            raise wrong_value(value, "timestamp")
         return seconds
 
     def make_encoder(dialect: Dialect) -> Callable[[Any], bytes]:
@@ -223,10 +237,10 @@ def address_type(cls: type[Address]) -> ValueType[Address]:
     def check(value: object) -> Address:
         if isinstance(value, Address):
             return value
-        raise _wrong_type(value, "address")
+        raise wrong_type(value, "address")
 
     default = cls("0.0.0.0")  # noqa: S104 - nothing is bound to it
-    return ValueType("address", cls, (), "address", default, 5, check, _plain(bytes), _plain_decoder(cls.parse))
+    return ValueType("address", cls, (), "address", default, 5, check, plain(bytes), plain_decoder(cls.parse))
 
 
 def custom_type(
@@ -241,7 +255,7 @@ def custom_type(
     def check(value: object) -> T:
         if isinstance(value, cls):
             return value
-        raise _wrong_type(value, name)
+        raise wrong_type(value, name)
 
     def decode_checked(raw: bytes) -> T:
         try:
@@ -250,158 +264,11 @@ def custom_type(
             reason = printable(str(error))
             raise ValueError(f"{bad_value(raw, name)}: {reason}" if reason else str(bad_value(raw, name))) from error
 
+    def encode_checked(value: T) -> bytes:
+        raw = encode(value)
+        if type(raw) is not bytes:
+            raise TypeError(f"the encoder of {printable(name)} returned {type(raw).__name__}, not bytes")
+        return raw
+
     start = cast(T, None) if default is None else default()
-    return ValueType(name, cls, (), name, start, 6, check, _plain(encode), _plain_decoder(decode_checked))
-
-
-def discrete_type(
-    python: Any, name: str, options: Sequence[tuple[bytes, Any]], *, params: tuple[bytes, ...] | None = None
-) -> ValueType[Any]:
-    """Make a type from its options, as (argument, value) pairs in the order in which they are announced."""
-    values = dict(options)
-    if len(values) != len(options) or not options:
-        names = [wire for wire, _ in options]
-        twice = b", ".join(sorted({wire for wire in names if names.count(wire) > 1}))
-        trouble = f"has '{printable(twice)}' twice on the wire" if twice else "has no options"
-        raise TypeError(f"{shown(python)} {trouble}")
-    wires = {(type(value), value): wire for wire, value in options}
-    usage = "|".join(printable(wire) for wire in values)
-    kind = f"{name} {usage}"
-
-    def check(value: object) -> Any:
-        try:
-            wire = wires.get((type(value), value))
-        except TypeError:  # unhashable, so certainly none of them
-            wire = None
-        if wire is None:
-            raise _wrong_type(value, kind)
-        return values[wire]
-
-    def encode(value: Any) -> bytes:
-        wire = wires.get((type(value), value))
-        if wire is None:
-            raise _wrong_type(value, kind)
-        return wire
-
-    def decode(raw: bytes) -> Any:
-        try:
-            return values[raw]
-        except KeyError:
-            raise bad_value(raw, kind) from None
-
-    shape = tuple(values) if params is None else params
-    return ValueType(name, python, shape, usage, options[0][1], 0, check, _plain(encode), _plain_decoder(decode))
-
-
-def wire_names(members: Iterable[enum.Enum]) -> list[tuple[bytes, Any]]:
-    """Pair each member with its name on the wire: its ``katcp_value``, or its name in lower case with dashes."""
-    options = []
-    for member in members:
-        wire = getattr(member, "katcp_value", None)
-        if wire is None:
-            wire = str(member.name).lower().replace("_", "-")
-        options.append((wire.encode() if isinstance(wire, str) else bytes(wire), member))
-    return options
-
-
-def enum_type(cls: type[enum.Enum]) -> ValueType[Any]:
-    """Make the type for an Enum: discrete by name, also where its members are numbers."""
-    if issubclass(cls, Lru):
-        return discrete_type(cls, "lru", wire_names(cls), params=())
-    name = "timestamp" if issubclass(cls, Now) else "discrete"
-    return discrete_type(cls, name, wire_names(cls), params=() if issubclass(cls, Now) else None)
-
-
-def bounded_type(inner: ValueType[Any], python: Any, bounds: Range) -> ValueType[Any]:
-    """Narrow a type of numbers to a range."""
-    if inner.name not in ("integer", "float", "timestamp") or inner.rank == 0:
-        raise TypeError(f"{bounds!r} bounds numbers, and {inner.usage} is none")
-    usage = f"{inner.usage}:{bounds}"
-
-    def check(value: object) -> Any:
-        checked = inner.check(value)
-        if checked in bounds:
-            return checked
-        raise _wrong_value(value, usage)
-
-    def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], Any]:
-        decode = inner.decoder(dialect, lenient=lenient)
-        low = -math.inf if bounds.low is None else bounds.low
-        high = math.inf if bounds.high is None else bounds.high
-
-        def decode_bounded(raw: bytes) -> Any:
-            value = decode(raw)
-            if low <= value <= high:
-                return value
-            raise bad_value(raw, usage)
-
-        return decode_bounded
-
-    default = inner.default
-    if default not in bounds:
-        default = inner.check(bounds.high if bounds.low is None or default > bounds.low else bounds.low)
-    return attrs.evolve(
-        inner, python=python, usage=usage, default=default, check_value=check, make_decoder=make_decoder
-    )
-
-
-def union_type(python: Any, members: Sequence[ValueType[Any]]) -> ValueType[Any]:
-    """Make the type for a union: the most specific member that can read or hold a value does."""
-    ordered = sorted(members, key=lambda member: member.rank)
-    names = {member.name for member in members}
-    usage = "|".join(member.usage for member in members)
-    if names == {"integer", "float"}:
-        name = "float"  # an integer is a float on the wire
-    else:
-        name = names.pop() if len(names) == 1 else "string"
-
-    def choose(value: object) -> tuple[ValueType[Any], Any]:
-        wrong: Exception | None = None
-        for member in sorted(ordered, key=lambda member: member.python is not type(value)):
-            try:
-                return member, member.check(value)
-            except ValueError as error:
-                wrong = error
-            except TypeError:
-                pass
-        raise wrong or _wrong_type(value, usage)
-
-    def make_encoder(dialect: Dialect) -> Callable[[Any], bytes]:
-        encoders = {id(member): member.encoder(dialect) for member in members}
-
-        def encode(value: Any) -> bytes:
-            member, checked = choose(value)
-            return encoders[id(member)](checked)
-
-        return encode
-
-    def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], Any]:
-        decoders = [member.decoder(dialect, lenient=lenient) for member in ordered]
-
-        def decode(raw: bytes) -> Any:
-            for decode_one in decoders:
-                try:
-                    return decode_one(raw)
-                except ValueError:
-                    pass
-            raise bad_value(raw, usage)
-
-        return decode
-
-    params = tuple(param for member in members for param in member.params)
-    default = members[0].default
-    rank = max(member.rank for member in members)
-    return ValueType(
-        name, python, params, usage, default, rank, lambda value: choose(value)[1], make_encoder, make_decoder
-    )
-
-
-def remote_discrete_type(params: Sequence[bytes]) -> ValueType[str]:
-    """Make the type for another device's discrete sensor: its values are texts, listed ones when strict."""
-    options = [(param, formats.decode_text_leniently(param)) for param in dict.fromkeys(params)]
-    strict = discrete_type(str, "discrete", options)
-
-    def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], str]:
-        return formats.decode_text_leniently if lenient else strict.decoder(dialect)
-
-    return attrs.evolve(strict, params=tuple(params), make_decoder=make_decoder)
+    return ValueType(name, cls, (), name, start, 6, check, plain(encode_checked), plain_decoder(decode_checked))

