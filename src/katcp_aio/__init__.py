@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .client.backoff import Backoff
 from .client.client import Client
+from .client.device import DeviceClient
 from .client.replies import Reply
 from .client.states import State
 from .clock import Clock
@@ -43,10 +44,11 @@ from .server.logs import LogLevel
 from .server.runner import run
 from .server.session import ClientConnection
 from .version import library_version
+from .wire.datatypes import Address, Lru, Now, Range, Timestamp, TimestampOrNow
 from .wire.dialect import Dialect
 from .wire.message import Message, MessageType
 from .wire.parser import MessageParser
-from .wire.values import Address, Lru, Now, Range, Timestamp, TimestampOrNow, register_type
+from .wire.values import register_type
 
 __all__ = [
     "Access",
@@ -58,6 +60,7 @@ __all__ = [
     "Clock",
     "Connection",
     "ConnectionLost",
+    "DeviceClient",
     "DeviceServer",
     "Dialect",
     "FailReply",

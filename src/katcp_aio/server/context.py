@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..reports import logger
-from ..wire.message import escape
+from ..wire.escapes import escape
 from ..wire.values import encode
 
 if TYPE_CHECKING:

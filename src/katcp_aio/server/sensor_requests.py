@@ -12,7 +12,7 @@ from ..errors import FailReply
 from ..model.sensor import Sensor
 from ..model.strategies import Strategy
 from ..wire.dialect import UNKNOWN_SENSOR, Dialect
-from ..wire.message import escape
+from ..wire.escapes import escape
 from .base import DeviceBase
 from .context import RequestContext
 from .patterns import select_sensors
