@@ -169,6 +169,7 @@ class DeviceBase(DeviceHooks):
         finally:
             if not started:
                 self._listeners.close()
+                self._services.discard()
                 self._state = _State.STOPPED
                 for client in self.clients:
                     client.disconnect("server could not start")

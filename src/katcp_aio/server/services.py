@@ -50,6 +50,14 @@ class ServiceTasks:
         for service in services:
             self._start(service)
 
+    def discard(self) -> None:
+        """Let go of what was added for a start that failed; functions stay for the next one."""
+        services = self._services
+        self._services = [service for service in services if callable(service.work)]
+        for service in services:
+            if not callable(service.work):
+                service.work.close()  # or Python warns that nobody awaited it
+
     def _start(self, service: Service) -> None:
         work = service.work() if callable(service.work) else service.work
         task = asyncio.get_running_loop().create_task(work, name=service.name)
