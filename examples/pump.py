@@ -28,7 +28,7 @@ class Pump(DeviceServer):
             Sensor(float, "rate", "Pump rate", units="Hz", default=1.0, nominal=(0.5, 5.0), warn=(0.1, 10.0))
         )
         self.mode = self.sensors.add(Sensor(Mode, "mode", "Operating mode", default=Mode.IDLE))
-        self.running = self.sensors.add(Sensor(float, "running", "Time since the start", units="s"))
+        self.uptime = self.sensors.add(Sensor(float, "uptime", "Time since the start", units="s"))
 
     async def on_start(self) -> None:
         """Start what goes on in the background; if it fails, the device stops and says why."""
@@ -37,7 +37,7 @@ class Pump(DeviceServer):
     async def _count_seconds(self) -> None:
         while True:
             await asyncio.sleep(1)
-            self.running.value += 1
+            self.uptime.value += 1
 
     async def request_set_rate(
         self, ctx: RequestContext, rate: Annotated[float, Range(0, 10)], unit: Literal["hz", "rpm"] = "hz"

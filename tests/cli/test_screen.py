@@ -24,6 +24,7 @@ def tell_a_story(screen):
     screen.title("Title")
     screen.section("Section")
     screen.line("a [bold]line[/bold] :smile:")
+    screen.item("?name of:thing", "What it is.")
     screen.table(("sensor", "value", "status"), [("a.long.name", "1.500", "nominal"), ("b", "stow", "error")])
 
 
@@ -35,6 +36,8 @@ def test_plain_lines_are_aligned_and_have_no_escapes():
         "",
         "Section",
         "a [bold]line[/bold] :smile:",
+        "  ?name of:thing",
+        "      What it is.",
         "  sensor       value  status",
         "  a.long.name  1.500  nominal",
         "  b            stow   error",
@@ -80,10 +83,11 @@ def test_without_rich_there_are_plain_lines(monkeypatch):
 def test_a_watched_table_is_drawn_anew():
     out = Terminal()
     rows = [("first", "nominal")]
-    with make_screen(out).watch(("sensor", "status"), lambda: rows) as refresh:
+    with make_screen(out).watch(("sensor", "status"), lambda: rows, lambda: f"so far {len(rows)}") as refresh:
         rows[0] = ("second", "warn")
         refresh()
     assert out.getvalue().index("first") < out.getvalue().index("second")
+    assert "so far 1" in out.getvalue()
 
 
 def test_what_a_device_sends_cannot_move_the_cursor():

@@ -112,7 +112,7 @@ class Antenna(DeviceServer):
         self.wind = add(Sensor(float, "wind.speed", "Wind speed", "m/s", 6.0, nominal=(0, 12), warn=(0, 16)))
         self.fault = add(Sensor(Fault, "fault", "What is broken", status_func=_fault_status))
         self.slews = add(Sensor(int, "slews", "Slews that reached their target", "count"))
-        # These are known from the start; the others are unknown until they are measured.
+        # What is set once is known; the others are unknown until they are measured.
         self.mode.value, self.fault.value, self.slews.value = Mode.STOW, Fault.NONE, 0
 
         self._dice = dice = random.Random(seed)  # noqa: S311 - a simulation, not a secret
@@ -126,6 +126,7 @@ class Antenna(DeviceServer):
 
     async def on_start(self) -> None:
         """Start the simulation; if it fails, the device stops and says why."""
+        self._step(0.0)  # so that the first client finds everything measured
         self.add_service_task(self._simulate())
 
     # Requests: annotations say how arguments are read, and the docstring is the answer to ?help.

@@ -13,11 +13,12 @@ from collections import Counter
 from importlib.metadata import version
 from typing import Any
 
-from katcp_aio import DeviceClient, DeviceServer, InvalidReply, KatcpError, Reading, run
+from katcp_aio import Address, DeviceClient, DeviceServer, InvalidReply, KatcpError, Reading, run
 
+from ..reports import printable
 from .antenna import Antenna
 from .following import SensorView
-from .screen import Row, Screen, make_screen, show
+from .screen import Screen, make_screen, show
 
 __all__ = ["DemoError", "demonstrate", "main"]
 
@@ -63,13 +64,13 @@ async def demonstrate(screen: Screen, host: str, port: int, seconds: float, seed
     Raises:
         KatcpError, OSError: what went wrong.
     """
-    screen.title(f"katcp_aio {version('katcp-aio')}: a simulated antenna, and a client that gets to know it")
+    screen.title(f"katcp_aio {version('katcp-aio')}: a simulated antenna and its client")
     async with Antenna(host, port, seed=seed, fault_every=FAULT_EVERY) as antenna:
         assert antenna.address is not None  # noqa: S101 - it listens
         async with DeviceClient(*antenna.address) as device:
             story = Story(device, screen)
             screen.section("What the client found")
-            screen.line(f"A device at {antenna.address}.")
+            story.introduce(antenna.address)
             story.list_requests()
             await story.list_sensors()
             await story.ask_for_too_much()
@@ -94,15 +95,20 @@ class Story:
         if reading.value != (self.faults or ["none"])[-1]:
             self.faults.append(reading.value)
 
+    def introduce(self, address: Address) -> None:
+        """Show what the device's greeting told."""
+        versions = self.device.versions
+        name, protocol = (versions.get(role, ("?",))[-1] for role in ("katcp-device", "katcp-protocol"))
+        self.screen.line(f"  {name} at {address}, KATCP {protocol}")
+        self.screen.line()
+
     def list_requests(self) -> None:
         """Show the requests that only this device has."""
-        rows: list[Row] = []
-        for name in self.device.req:
-            if not hasattr(DeviceServer, f"request_{name.replace('-', '_')}"):
-                summary, usage, *_ = [*(self.device.req[name].__doc__ or "").splitlines(), "", ""]
-                rows.append((usage or f"?{name}", summary))
-        self.screen.table(("request", "what it does"), rows)
-        self.screen.line(f"  and the {len(self.device.req) - len(rows)} requests that every device has")
+        own = [name for name in self.device.req if not hasattr(DeviceServer, f"request_{name.replace('-', '_')}")]
+        for name in own:
+            summary, usage, *_ = [*(self.device.req[name].__doc__ or "").splitlines(), "", ""]
+            self.screen.item(usage or f"?{name}", summary)
+        self.screen.line(f"  and the {len(self.device.req) - len(own)} requests that every device has")
         self.screen.line()
 
     async def list_sensors(self) -> None:
@@ -143,9 +149,11 @@ class Story:
     async def slew(self, azimuth: float, elevation: float) -> None:
         """Have the antenna move, tell its progress, and check where it got."""
         self.asked["slew"] += 1
-        async for inform in self.device.stream("slew", azimuth, elevation):
-            if not self.screen.live:
-                self.screen.line(f"  #slew {b' '.join(inform.arguments).decode()}")
+        stream = self.device.stream("slew", azimuth, elevation)
+        async for inform in stream:
+            self.view.tell(printable(bytes(inform).strip()))
+        if stream.reply is not None:
+            self.view.tell(printable(bytes(stream.reply.message).strip()))
         self.asked["sensor-value"] += 2
         position = [(await sensor.read()).value for sensor in self.position]
         if math.dist(position, (azimuth, elevation)) > PRECISION:
@@ -173,6 +181,8 @@ class Story:
         self.screen.line(f"  readings   {self.view.statuses.total()} received: {statuses}")
         self.screen.line(f"  position   azimuth {azimuth} deg, elevation {elevation} deg")
         self.screen.line(f"  faults     {faults}")
+        self.screen.line()
+        self.screen.line("katcp demo --serve --port 7147 keeps the antenna running, for clients of yours.")
 
 
 def reach(seconds: float, top_speed: float, acceleration: float) -> float:

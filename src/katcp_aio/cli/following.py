@@ -47,6 +47,7 @@ class SensorView:
     def __init__(self, sensors: Sequence[Any], screen: Screen) -> None:
         self.sensors = sensors
         self.statuses: Counter[str] = Counter()  #: how many readings came, by status
+        self._note = ""
         self._screen = screen
         self._seen = {sensor.name: _Seen() for sensor in sensors}
         self._width = max([len(sensor.name) for sensor in sensors], default=0)
@@ -56,6 +57,12 @@ class SensorView:
         """The sensors of which no reading came."""
         return [name for name, seen in self._seen.items() if seen.told == ("", "")]
 
+    def tell(self, note: str) -> None:
+        """Show something besides: below the table in place of the last, or as a line."""
+        self._note = note
+        if not self._screen.live:
+            self._screen.line(f"  {note}")
+
     async def follow(self, done: Callable[[], bool], *sampling: Any) -> None:
         """Have the sensors sampled and show them, until ``done()``; it is asked ten times a second.
 
@@ -64,7 +71,7 @@ class SensorView:
         """
         async with asyncio.TaskGroup() as tasks:
             followers = [tasks.create_task(self._follow(sensor, sampling)) for sensor in self.sensors]
-            with self._screen.watch(COLUMNS, self.rows) as refresh:
+            with self._screen.watch(COLUMNS, self.rows, lambda: self._note) as refresh:
                 while not done():
                     refresh()
                     await asyncio.sleep(REDRAW)

@@ -17,6 +17,7 @@ from ..reports import printable
 __all__ = ["PlainScreen", "RichScreen", "Row", "Screen", "make_screen", "show", "sparkline"]
 
 Row = tuple[str, ...]
+Rows = Callable[[], Sequence[Row]]
 Refresh = Callable[[], None]
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -45,11 +46,14 @@ class Screen(Protocol):
     def line(self, text: str = "") -> None:
         """Write one line."""
 
+    def item(self, name: str, text: str) -> None:
+        """Write what is called ``name``, and below it what it is."""
+
     def table(self, columns: Row, rows: Sequence[Row]) -> None:
         """Write a table; the words of the column ``status`` have their colours."""
 
-    def watch(self, columns: Row, rows: Callable[[], Sequence[Row]]) -> AbstractContextManager[Refresh]:
-        """Show a table; the context's value is to be called when it may be drawn anew, and asks ``rows`` for it."""
+    def watch(self, columns: Row, rows: Rows, note: Callable[[], str]) -> AbstractContextManager[Refresh]:
+        """Show a table and a note below it. What the context gives is to be called whenever they may be drawn anew."""
 
 
 def make_screen(out: TextIO, *, plain: bool = False) -> Screen:
@@ -104,6 +108,11 @@ class PlainScreen:
         """Write one line, at once: who reads a pipe reads along."""
         print(text, file=self._out, flush=True)
 
+    def item(self, name: str, text: str) -> None:
+        """Write two lines."""
+        self.line(f"  {name}")
+        self.line(f"      {text}")
+
     def table(self, columns: Row, rows: Sequence[Row]) -> None:
         """Write the rows, in columns that are as wide as they need to be."""
         widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
@@ -112,7 +121,7 @@ class PlainScreen:
             self.line(("  " + "  ".join(cells)).rstrip())
 
     @contextmanager
-    def watch(self, columns: Row, rows: Callable[[], Sequence[Row]]) -> Iterator[Refresh]:
+    def watch(self, columns: Row, rows: Rows, note: Callable[[], str]) -> Iterator[Refresh]:
         """Show nothing: what changes is told in lines by whoever knows of it."""
         yield lambda: None
 
@@ -147,35 +156,42 @@ class RichScreen:
         """Write one line."""
         self._console.print(text)
 
+    def item(self, name: str, text: str) -> None:
+        """Write two lines, the first in colour."""
+        self._console.print(f"  {name}", style="cyan")
+        self._console.print(f"      {text}")
+
     def table(self, columns: Row, rows: Sequence[Row]) -> None:
         """Write a table."""
-        self._console.print(self._make_table(columns, rows))
+        self._console.print(_rich_table(columns, rows))
 
     @contextmanager
-    def watch(self, columns: Row, rows: Callable[[], Sequence[Row]]) -> Iterator[Refresh]:
+    def watch(self, columns: Row, rows: Rows, note: Callable[[], str]) -> Iterator[Refresh]:
         """Show a table that is drawn anew in place."""
+        from rich.console import Group
         from rich.live import Live
-
-        # Not by rich's own thread: rows are then read in the thread that changes them.
-        with Live(self._make_table(columns, rows()), console=self._console, auto_refresh=False) as live:
-            yield lambda: live.update(self._make_table(columns, rows()), refresh=True)
-
-    @staticmethod
-    def _make_table(columns: Row, rows: Sequence[Row]) -> Any:
-        from rich import box
-        from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-        for column in columns:
-            table.add_column(
-                Text(column),
-                justify="right" if column in {"value", "age"} else "left",
-                no_wrap=column not in {"what it does", "description"},
-            )
-        for row in rows:
-            styles = [
-                _COLOURS.get(cell, "") if column == "status" else "" for column, cell in zip(columns, row, strict=True)
-            ]
-            table.add_row(*[Text(cell, style=style) for cell, style in zip(row, styles, strict=True)])
-        return table
+        def picture() -> Group:
+            return Group(_rich_table(columns, rows()), Text(f"  {note()}", style="cyan"))
+
+        # Not drawn by rich's own thread: rows are read in the thread that changes them.
+        with Live(picture(), console=self._console, auto_refresh=False) as live:
+            yield lambda: live.update(picture(), refresh=True)
+
+
+def _rich_table(columns: Row, rows: Sequence[Row]) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+    for column in columns:
+        right = column in {"value", "age"}
+        table.add_column(Text(column), justify="right" if right else "left", no_wrap=column != "description")
+    for row in rows:
+        styles = [
+            _COLOURS.get(cell, "") if column == "status" else "" for column, cell in zip(columns, row, strict=True)
+        ]
+        table.add_row(*[Text(cell, style=style) for cell, style in zip(row, styles, strict=True)])
+    return table
