@@ -49,16 +49,17 @@ class Heartbeat:
     def _look(self) -> None:
         desk = self._desk
         asked, self._asked = self._asked, None
-        if asked is not None:
-            desk.give_up(asked)
-        if desk.batches != self._heard:
-            self._heard = desk.batches
+        signs, self._heard = desk.batches - self._heard, desk.batches
+        if signs:
             self._missed = 0
         elif asked is not None:
             self._missed += 1
         if self._missed >= _MISSED:
             self._on_dead(f"no answer to {_MISSED} ?watchdog in {_MISSED * self._period:g} s")
             return
-        if not len(desk):
+        if asked is not None:
+            signs -= asked.future.done()  # but for the answer to that, it was silent
+            desk.give_up(asked)
+        if signs <= 0 and not len(desk):
             self._asked = desk.submit("watchdog", (), None)
         self._schedule()

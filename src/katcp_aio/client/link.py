@@ -103,8 +103,10 @@ class Link:
                 lasted = await self._live()
                 if self._backoff is None:
                     break
-                failures = 0 if lasted >= self._backoff.settle else failures + 1
-                await asyncio.sleep(self._backoff.delay(max(failures - 1, 0)))
+                if lasted >= self._backoff.settle:
+                    failures = 0
+                await asyncio.sleep(self._backoff.delay(failures))
+                failures += 1
                 self._lifecycle.advance(Event.DUE)
         except Exception as error:  # noqa: BLE001 - a fault of this library must not leave callers waiting
             report_exception("client of %s ended by a fault", self._desk.device)

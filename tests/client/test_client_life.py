@@ -1,0 +1,342 @@
+"""Connections that end and come back, hearts that stop, and what is cancelled at any point."""
+
+import asyncio
+import socket
+import ssl
+
+import pytest
+
+from katcp_aio.client.backoff import Backoff
+from katcp_aio.client.client import Client
+from katcp_aio.client.states import State
+from katcp_aio.errors import ConnectionLost, NotConnected, RequestTimeout
+from katcp_aio.limits import Limits
+from katcp_aio.testing import FakeDevice
+
+__all__ = []
+
+BACKOFF = Backoff(initial=1, longest=8, randomness=0, settle=5)
+
+
+@pytest.fixture
+async def client(fake_device, manual_clock):
+    async with Client("fake", 7147, connector=fake_device.connector, reconnect=BACKOFF, clock=manual_clock) as client:
+        yield client
+
+
+async def test_a_lost_connection_comes_back(client, fake_device, manual_clock):
+    states = []
+    client.on_state(states.append)
+    fake_device.on("hang", reply=None)
+    hanging = asyncio.create_task(client.request("hang"))
+    await fake_device.received("hang")
+    fake_device.end("close")
+    await client.wait_disconnected()
+    with pytest.raises(ConnectionLost, match=r"fake:7147: closed by the device \(\?hang may have been carried out\)"):
+        await hanging
+    assert str(client.last_error) == "fake:7147: closed by the device"
+    await manual_clock.advance(1)
+    await client.wait_connected()
+    assert client.last_error is None
+    assert states == [State.WAITING, State.CONNECTING, State.NEGOTIATING, State.CONNECTED]
+    assert (await client.request("watchdog")).ok
+
+
+@pytest.mark.parametrize("how", ["close", "half-close", "reset"])
+async def test_however_it_ends_it_is_noticed(client, fake_device, manual_clock, how):
+    fake_device.end(how)
+    await client.wait_disconnected()
+    await manual_clock.advance(1)
+    assert (await client.request("watchdog")).ok
+
+
+async def test_the_devices_own_words_are_kept(client, fake_device):
+    fake_device.on("halt", raw=b"!halt[1] ok\n#disconnect Device\\_server\\_shutting\\_down.\n")
+    fake_device.on("hang", reply=None)
+    halt, hang = await asyncio.gather(client.request("halt"), client.request("hang"), return_exceptions=True)
+    assert halt.ok
+    assert isinstance(hang, ConnectionLost)
+    assert hang.reason == "Device server shutting down."
+    assert client.last_error.reason == "Device server shutting down."
+    assert not client.connected
+
+
+async def test_what_came_before_a_reset_is_still_heard(client, fake_device):
+    fake_device.on("x", reply=("ok", 7), then="close")
+    assert await client.request("x", returns=(int,)) == (7,)
+
+
+async def test_attempts_grow_apart_and_begin_anew_after_a_success(client, fake_device, manual_clock):
+    attempts = []
+    client.on_state(lambda state: attempts.append(manual_clock.monotonic()) if state is State.CONNECTING else None)
+    await manual_clock.advance(10)
+    fake_device.refusing = True
+    fake_device.end()
+    begin = manual_clock.monotonic()
+    await manual_clock.advance(40)
+    assert [when - begin for when in attempts] == [1, 3, 7, 15, 23, 31, 39]
+    fake_device.refusing = False
+    await manual_clock.advance(8)
+    assert client.connected
+    await manual_clock.advance(10)
+    attempts.clear()
+    begin = manual_clock.monotonic()
+    fake_device.end()
+    await manual_clock.advance(1)
+    assert [when - begin for when in attempts] == [1]
+
+
+async def test_a_device_that_turns_clients_away_at_once_is_not_hammered(client, fake_device, manual_clock):
+    attempts = []
+    client.on_state(lambda state: attempts.append(manual_clock.monotonic()) if state is State.CONNECTED else None)
+    client.on_state(lambda state: fake_device.send("#disconnect full") if state is State.CONNECTED else None)
+    begin = manual_clock.monotonic()
+    fake_device.end()
+    await manual_clock.advance(40)
+    assert [when - begin for when in attempts] == [1, 3, 7, 15, 23, 31, 39]
+
+
+async def test_a_callback_of_the_state_may_ask_at_once(client, fake_device, manual_clock):
+    asked = []
+
+    def ask(state):
+        if state is State.CONNECTED:
+            asked.append(asyncio.get_running_loop().create_task(client.request("watchdog")))
+
+    cancel = client.on_state(ask)
+    fake_device.end()
+    await manual_clock.advance(1)
+    assert [(await task).ok for task in asked] == [True]
+    cancel()
+
+
+async def test_waiting_for_the_connection_has_a_timeout_of_its_own(client, fake_device, manual_clock):
+    fake_device.refusing = True
+    fake_device.end()
+    await client.wait_disconnected()
+    waiting = [asyncio.create_task(client.wait_connected(timeout)) for timeout in (0.5, None)]
+    waiting.append(asyncio.create_task(client.wait_connected()))
+    await manual_clock.advance(5)
+    with pytest.raises(NotConnected, match=r"not connected within 0\.5 s"):
+        await waiting[0]
+    with pytest.raises(NotConnected, match="not connected within 5 s"):
+        await waiting[2]
+    fake_device.refusing = False
+    await manual_clock.advance(5)
+    await waiting[1]
+
+
+async def test_a_device_that_accepts_and_never_says_a_word_times_out(manual_clock):
+    async with FakeDevice(banner=()) as device:
+        device.on("watchdog", reply=None)
+        client = Client("fake", 7147, connector=device.connector, clock=manual_clock)
+        entering = asyncio.create_task(client.__aenter__())
+        await manual_clock.advance(Limits().negotiate_timeout)
+        await entering
+        asked = asyncio.create_task(client.request("watchdog", timeout=10))
+        await manual_clock.advance(9.99)
+        assert not asked.done()
+        await manual_clock.advance(0.01)
+        with pytest.raises(RequestTimeout):
+            await asked
+        assert client.connected
+        await client.close()
+
+
+# The heartbeat
+
+
+async def beating(device, clock, **options):
+    client = Client(connector=device.connector, clock=clock, heartbeat=10, reconnect=BACKOFF, **options)
+    await client.start()
+    await clock.settle()
+    return client
+
+
+async def test_an_idle_device_is_asked_whether_it_is_there(fake_device, manual_clock):
+    client = await beating(fake_device, manual_clock)
+    await manual_clock.advance(50)
+    assert client.connected
+    assert [request.name for request in fake_device.requests] == ["watchdog"] * 5
+    await client.close()
+
+
+async def test_a_device_that_speaks_is_not_asked(fake_device, manual_clock):
+    client = await beating(fake_device, manual_clock)
+    for _ in range(10):
+        await manual_clock.advance(5)
+        fake_device.inform("log", "info", 1, "x", "alive")
+    assert not fake_device.requests
+    await client.close()
+
+
+async def test_a_device_that_does_not_know_the_question_is_alive(fake_device, manual_clock):
+    fake_device.on("watchdog", reply=("invalid", "unknown"))
+    client = await beating(fake_device, manual_clock)
+    await manual_clock.advance(100)
+    assert client.connected
+    assert not client.trouble.counts
+    await client.close()
+
+
+@pytest.mark.parametrize("protocol", ["5.1-MI", "5.0-M"])
+async def test_two_questions_without_an_answer_end_the_connection(protocol, manual_clock):
+    async with FakeDevice(protocol) as device:
+        client = await beating(device, manual_clock)
+        device.on("watchdog", reply=None, times=2)
+        device.on("watchdog", reply=None, times=1)
+        await manual_clock.advance(29)
+        assert client.connected
+        await manual_clock.advance(20)
+        assert client.connected  # again
+        assert len(device.peers) == 1
+        await client.close()
+        assert client.trouble.counts["connection"] == 1
+
+
+async def test_a_busy_device_is_left_alone(fake_device, manual_clock):
+    """One that answers in order cannot answer ?watchdog before it is done; the request has its own timeout."""
+    client = await beating(fake_device, manual_clock)
+    fake_device.on("calibrate", delay=100)
+    asked = asyncio.create_task(client.request("calibrate", timeout=200))
+    await manual_clock.advance(100)
+    assert (await asked).ok
+    assert [request.name for request in fake_device.requests] == ["calibrate"]
+    await client.close()
+
+
+# Cancelling
+
+
+@pytest.mark.parametrize("steps", range(12))
+@pytest.mark.parametrize("banner", [None, ()], ids=["greets", "silent"])
+async def test_connecting_can_be_cancelled_at_any_point(banner, steps):
+    async with FakeDevice(banner=banner) as device:
+        task = asyncio.create_task(Client.connect("fake", connector=device.connector))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if task.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        else:
+            await task.result().close()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not device.peers
+
+
+@pytest.mark.parametrize("reconnect", [None, BACKOFF], ids=["once", "for ever"])
+@pytest.mark.parametrize("steps", range(12))
+async def test_closing_works_at_any_point(steps, reconnect):
+    async with FakeDevice() as device:
+        client = Client(connector=device.connector, reconnect=reconnect)
+        await client.start()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await asyncio.gather(client.close(), client.close())
+        assert client.state is State.CLOSED
+        await asyncio.sleep(0)
+        assert not device.peers
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_a_request_can_be_cancelled_at_any_point(steps, client, fake_device):
+    fake_device.on("echo", lambda peer, request: request.arguments[0])
+    tasks = [asyncio.create_task(client.request("echo", number)) for number in range(3)]
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    cancelled = tasks[1].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [results[0].arguments, results[2].arguments] == [[b"0"], [b"2"]]
+    assert isinstance(results[1], asyncio.CancelledError) is cancelled
+    assert (await client.request("echo", "next")).arguments == [b"next"]
+
+
+async def test_waiting_can_be_cancelled(client, fake_device, manual_clock):
+    fake_device.refusing = True
+    fake_device.end()
+    await client.wait_disconnected()
+    tasks = [
+        asyncio.create_task(wait)
+        for wait in (client.wait_connected(None), client.wait_for_inform("x"), client.request("x", timeout=None))
+    ]
+    await manual_clock.settle()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert all(task.cancelled() for task in tasks)
+    fake_device.refusing = False
+    await manual_clock.advance(8)
+    assert client.connected
+    assert not fake_device.requests
+
+
+async def test_closing_can_be_cancelled_and_still_closes(fake_device, manual_clock):
+    client = await beating(fake_device, manual_clock)
+    fake_device.pause()
+    task = asyncio.create_task(client.close())
+    await manual_clock.settle()
+    task.cancel()
+    await asyncio.wait([task])
+    assert client.state is State.CLOSED
+    await client.close()
+
+
+async def test_a_fault_of_the_library_leaves_nobody_waiting(client, fake_device, manual_clock, monkeypatch, caplog):
+    fake_device.on("hang", reply=None)
+    hanging = asyncio.create_task(client.request("hang"))
+    await fake_device.received("hang")
+    monkeypatch.setattr("katcp_aio.client.desk.Desk.receive", lambda *args: 1 / 0)
+    fake_device.inform("x")
+    with pytest.raises(ConnectionLost, match="division by zero"):
+        await hanging
+    assert client.state is State.CLOSED
+    assert "ended by a fault" in caplog.text
+
+
+# Over sockets, where these are the point
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+async def test_over_tcp(host):
+    async with FakeDevice() as device:
+        try:
+            _, port = await device.listen(host)
+        except OSError:
+            pytest.skip(f"no {host} here")
+        async with Client(host, port) as client:
+            assert (await client.request("watchdog")).ok
+            peer = await device.connected()
+            assert peer.transport.get_extra_info("sockname")[1] == port
+
+
+async def test_over_a_unix_socket(tmp_path):
+    device = FakeDevice()
+    path = str(tmp_path / "device")
+    server = await asyncio.get_running_loop().create_unix_server(device.make_protocol, path)
+    async with device, Client(path=path) as client:
+        assert (await client.request("watchdog")).ok
+        assert client.description == path
+    server.close()
+
+
+async def test_tls_with_a_device_that_has_none_fails_in_time():
+    async with FakeDevice() as device:
+        host, port = await device.listen()
+        client = Client(host, port, ssl=ssl.create_default_context(), reconnect=None)
+        with pytest.raises(NotConnected):
+            await client.__aenter__()
+
+
+async def test_nobody_listens():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    client = Client("127.0.0.1", port, reconnect=None)
+    with pytest.raises(NotConnected, match=f"127.0.0.1:{port}: closed: .*refused|Connect call failed"):
+        await client.__aenter__()
+
+
+async def test_a_name_that_does_not_exist():
+    client = Client("no-such-host.invalid", 7147, reconnect=None, limits=Limits(connect_timeout=5))
+    with pytest.raises(NotConnected):
+        await client.__aenter__()
