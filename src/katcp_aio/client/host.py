@@ -67,3 +67,7 @@ class Host:
     def tell_bad_reading(self, sensor: RemoteSensor, what: str, raw: bytes) -> None:
         """Count and log what could not be read."""
         self._client.trouble.tell("bad reading", "sensor %s: this %s cannot be read: %s", sensor.name, what, raw)
+
+    def tell_refusal(self, sensor: RemoteSensor, strategy: str, error: Exception) -> None:
+        """Count and log that the device will not sample the sensor."""
+        self._client.trouble.tell("sampling refused", "sensor %s, %s: %s", sensor.name, strategy, error)

@@ -48,6 +48,9 @@ class SensorHost(Protocol):
     def tell_bad_reading(self, sensor: RemoteSensor, what: str, raw: bytes) -> None:
         """Count and log what could not be read."""
 
+    def tell_refusal(self, sensor: RemoteSensor, strategy: str, error: Exception) -> None:
+        """Count and log that the device will not sample the sensor."""
+
 
 class RemoteSensor:
     """One sensor of a device, as a client sees it (5.1, section 7). Get one from ``device.sensor``.
@@ -247,6 +250,24 @@ class RemoteSensor:
         """
         self._check_there()
         return await self._host.sample(self.name, strategy, *params)
+
+    def follow(self, observer: RemoteObserver, strategy: str, *params: object) -> Callable[[], None]:
+        """Attach ``observer`` and have the sensor sampled until the returned function is called.
+
+        As with :meth:`readings`, a strategy that was set by :meth:`sample` goes on in its place, and one that the
+        device refuses is logged.
+        """
+        self.attach(observer)
+        host = self._host
+        give_back = host.borrow(
+            Loan(self.name, [Sampling(strategy, params)], lambda error: host.tell_refusal(self, strategy, error))
+        )
+
+        def cancel() -> None:
+            self.detach(observer)
+            give_back()
+
+        return cancel
 
     async def wait_for(self, condition: Condition, timeout: float | None = None) -> Reading[Any]:
         """Wait until the sensor meets ``condition``, and return the reading that does. Cancelling it is safe.

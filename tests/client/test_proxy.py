@@ -1,0 +1,101 @@
+"""A device's requests on another server, end to end: client, proxy server, device; all in memory."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from katcp_aio.client.device import DeviceClient
+from katcp_aio.client.mirror import SensorMirror
+from katcp_aio.client.proxy import RequestProxy
+from katcp_aio.errors import FailReply, InvalidReply
+from katcp_aio.server.device import DeviceServer
+from katcp_aio.testing import FakeDevice, FakeSensor
+
+
+class Gateway(DeviceServer):
+    VERSION = "gateway-1.0"
+    BUILD_STATE = "gateway-1.0.0"
+
+
+@pytest.fixture(autouse=True)
+def _time_flies(manual_clock):
+    manual_clock.auto = True
+
+
+@contextlib.asynccontextmanager
+async def proxied(serve, protocol="4.0", prepare=lambda fake: None, **options):
+    """Yield the scripted board, its proxy server, and a client of that."""
+    async with FakeDevice(protocol, sensors={"rate": FakeSensor("float", 1.5)}) as fake:
+        prepare(fake)
+        gateway = Gateway()
+        served = await serve(gateway)
+        async with DeviceClient("board", connector=fake.connector) as board:
+            with RequestProxy(board, gateway, **options), SensorMirror(board, gateway.sensors):
+                async with DeviceClient("gateway", connector=served.connector) as client:
+                    yield fake, gateway, client
+
+
+async def test_arguments_informs_and_replies_pass_through(serve):
+    def prepare(fake):
+        fake.on("listdev", informs=[("a", 1), (b"\xff\0 ", 2)])
+        fake.on("wordread", reply=("ok", b"\0\xff \n"))
+        fake.help["wordread"] = "Read a word.\n?wordread name:string\n\nFrom a register."
+
+    async with proxied(serve, prepare=prepare) as (fake, _, client):
+        reply = await client.req.listdev()
+        assert [inform.arguments for inform in reply.informs] == [(b"a", b"1"), (b"\xff\0 ", b"2")]
+        assert reply.arguments == [b"2"]
+        assert (await client.req.wordread("reg", b"\n\xfe")).arguments == [b"\0\xff \n"]
+        fake.requests.assert_request("wordread", "reg", b"\n\xfe")
+        assert "Read a word." in client.req.wordread.__doc__
+        assert (await client.sensor.rate.read()).value == 1.5
+
+
+async def test_refusals_pass_through_with_the_reason_that_was_logged(serve):
+    def prepare(fake):
+        fake.on("read", lambda peer, _request: refuse(peer))
+        fake.on("odd", reply=("invalid", "usage"))
+
+    def refuse(peer):
+        peer.send(b"#log error 1234 board register\\_missing\n")
+        raise FailReply("")
+
+    async with proxied(serve, prepare=prepare) as (_, _, client):
+        with pytest.raises(FailReply, match="register missing"):
+            await client.req.read("x")
+        with pytest.raises(InvalidReply, match="usage"):
+            await client.req.odd()
+
+
+async def test_the_servers_own_requests_stay_its_own(serve):
+    def prepare(fake):
+        fake.on("halt")
+        fake.on("go")
+
+    async with proxied(serve, prepare=prepare) as (fake, gateway, client):
+        await client.req.help()
+        assert [message.name for message in fake.requests.requests("halt")] == []
+        assert "go" in gateway.handlers
+
+
+async def test_requests_come_and_go_with_the_device_and_with_the_proxy(serve):
+    async with proxied(serve, "5.1-MITB", prefix="b-") as (fake, gateway, client):
+        fake.on("tune", reply=("ok", 1))
+        fake.inform("interface-changed", "request", "tune", "added")
+        while "b-tune" not in gateway.handlers:
+            await client.request("watchdog")
+        assert (await client.request("b-tune")).arguments == [b"1"]
+        fake.inform("interface-changed", "request", "tune", "removed")
+        while "b-tune" in gateway.handlers:
+            await client.request("watchdog")
+    assert not [name for name in gateway.handlers if name.startswith("b-")]
+
+
+async def test_while_the_device_is_away_a_request_waits_for_it_or_fails(serve):
+    async with proxied(serve, prepare=lambda fake: fake.on("go")) as (fake, _, client):
+        fake.refusing = True
+        fake.end()
+        await asyncio.get_running_loop().clock.settle()
+        with pytest.raises(FailReply, match="not connected within 5 s"):
+            await client.req.go(timeout=60)
