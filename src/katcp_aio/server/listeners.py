@@ -55,6 +55,7 @@ class Listeners:
         if ssl is not None:
             self._options["ssl_handshake_timeout"] = limits.handshake_timeout
         self._servers: list[asyncio.AbstractServer] = []
+        self._last_port = 0
         self.addresses: tuple[Address, ...] = ()  #: of the TCP sockets, in the order they were opened
 
     async def open(self, *, same_port: bool = False) -> None:
@@ -64,8 +65,7 @@ class Listeners:
             OSError: an address is in use, or not one of this machine.
             UsageError: the given sockets have been used, and closed, before.
         """
-        port = self.addresses[0].port or 0 if same_port and self.addresses else self._port
-        self.addresses = ()
+        port = self._last_port if same_port else self._port
         try:
             if self._socks:
                 await self._open_given()
@@ -76,6 +76,7 @@ class Listeners:
                 await self._open_tcp(port)
         finally:
             self.addresses = tuple(_addresses(self._servers))
+            self._last_port = (self.addresses[0].port or 0) if self.addresses else 0
 
     async def _open_given(self) -> None:
         loop = asyncio.get_running_loop()
@@ -101,6 +102,7 @@ class Listeners:
     def close(self) -> None:
         """Stop listening; connections that were made already are not touched."""
         servers, self._servers = self._servers, []
+        self.addresses = ()
         for server in servers:
             server.close()  # and no wait_closed(): from Python 3.12 on that would wait for every client
         if self._path is not None and servers:

@@ -1,0 +1,289 @@
+import asyncio
+import contextlib
+
+import pytest
+
+from katcp_aio import DeviceServer, Limits, RequestContext, Sensor, UsageError
+from katcp_aio.testing import Peer
+from katcp_aio.testing import serve as serve_in_memory
+
+
+class Device(DeviceServer):
+    VERSION = "device-1.0"
+    BUILD_STATE = "device-1.0.2"
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.told = []
+        self.gate = asyncio.Event()
+
+    async def on_start(self):
+        self.told.append("start")
+
+    async def on_stop(self):
+        self.told.append("stop")
+
+    async def on_client_connect(self, client):
+        self.told.append(f"connect {client.description}")
+
+    async def on_client_disconnect(self, client):
+        self.told.append(f"disconnect {client.description}")
+
+    async def request_wait(self, ctx: RequestContext):
+        """Wait for the test."""
+        await self.gate.wait()
+        return "done"
+
+    async def request_stubborn(self, ctx: RequestContext):
+        """Wait, whatever happens, for a while."""
+        while not self.gate.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.gate.wait()
+
+
+async def test_hooks_are_called_in_order(manual_clock):
+    device = Device(clock=manual_clock)
+    async with serve_in_memory(device) as served:
+        peer = served.peer()
+        await peer.ask("?watchdog")
+        assert device.told == ["start", "connect memory"]
+    assert device.told == ["start", "connect memory", "disconnect memory", "stop"]
+    assert not device.running
+
+
+async def test_stop_says_why_and_closes(greeted):
+    peer = await greeted(Device())
+    await peer.served.server.stop()
+    assert await peer.end() == [rb"#disconnect server\_shutting\_down"]
+
+
+async def test_halt_replies_disconnects_and_ends_serve_forever(greeted):
+    device = Device()
+    peer = await greeted(device)
+    waiting = asyncio.ensure_future(device.serve_forever())
+    peer.send("?halt[11]", "?watchdog[12]")
+    lines = await peer.end()
+    assert lines[0] == b"!halt[11] ok"
+    assert lines[-1] == rb"#disconnect server\_shutting\_down"
+    await waiting
+
+
+async def test_stop_lets_handlers_end_in_the_time_that_they_are_given(manual_clock, greeted):
+    device = Device(clock=manual_clock)
+    peer = await greeted(device)
+    peer.send("?wait[1]", "?wait[2]")
+    await peer.ask("?watchdog[3]")
+    stopping = asyncio.ensure_future(device.stop(timeout=2.0))
+    await manual_clock.advance(1.5)
+    assert not stopping.done()
+    device.gate.set()
+    await manual_clock.advance(device.limits.close_timeout)  # the peer does not close its side
+    assert await peer.end() == [b"!wait[1] ok done", b"!wait[2] ok done", rb"#disconnect server\_shutting\_down"]
+    await stopping
+
+
+async def test_stop_cancels_handlers_that_do_not_end(manual_clock, greeted):
+    device = Device(clock=manual_clock)
+    peer = await greeted(device)
+    peer.send("?wait[1]", "?wait[2]")
+    await peer.ask("?watchdog[3]")
+    stopping = asyncio.ensure_future(device.stop(timeout=2.0))
+    await manual_clock.advance(2.0 + device.limits.close_timeout)
+    *replies, farewell = await peer.end()
+    assert sorted(replies) == [rb"!wait[1] fail request\_cancelled", rb"!wait[2] fail request\_cancelled"]
+    assert farewell == rb"#disconnect server\_shutting\_down"
+    await stopping
+
+
+async def test_what_is_asked_while_the_server_stops_is_not_started(manual_clock, greeted):
+    device = Device(clock=manual_clock)
+    peer = await greeted(device)
+    peer.send("?wait[1]")
+    await peer.ask("?watchdog[2]")
+    stopping = asyncio.ensure_future(device.stop(timeout=2.0))
+    await manual_clock.settle()
+    peer.send("?wait[3]")
+    await manual_clock.advance(1)
+    device.gate.set()
+    await manual_clock.advance(device.limits.close_timeout)
+    await stopping
+    assert b"!wait[3]" not in b"".join(await peer.end())
+
+
+async def test_stop_has_a_bound_whatever_clients_do(manual_clock, serve):
+    """One client does not read, one never ends its handler, one leaves its half of the connection open."""
+    limits = Limits(write_high=1000, write_low=100, close_timeout=1.0)
+    device = Device(clock=manual_clock, limits=limits)
+    served = await serve(device)
+    deaf, stubborn, silent = served.peer(), served.peer(), served.peer()
+    deaf.pause()
+    deaf.send(*[f"?help[{i}]" for i in range(1, 50)])
+    stubborn.send("?stubborn[1]")
+    await silent.ask("?watchdog[1]")
+    started = manual_clock.monotonic()
+    stopping = asyncio.ensure_future(device.stop(timeout=3.0))
+    await manual_clock.advance(10)
+    assert stopping.done()
+    assert device.clients == ()
+    await stopping
+    device.gate.set()
+    await manual_clock.settle()
+    assert manual_clock.monotonic() - started == 10
+
+
+async def test_a_server_can_be_started_again(serve):
+    device = Device()
+    for _ in range(2):
+        async with serve_in_memory(device) as served:
+            assert (await served.peer().ask("?watchdog"))[-1].ok
+    assert device.told.count("start") == 2
+    assert device.told.count("stop") == 2
+
+
+async def test_starting_twice_and_waiting_for_what_was_never_started_are_errors(serve):
+    device = Device()
+    with pytest.raises(UsageError, match="not started"):
+        await device.serve_forever()
+    await device.stop()  # does nothing
+    await serve(device)
+    with pytest.raises(UsageError, match="running already"):
+        await device.start()
+
+
+async def test_building_a_server_needs_no_loop():
+    device = await asyncio.to_thread(Device)
+    async with serve_in_memory(device) as served:
+        assert (await served.peer().ask("?watchdog"))[-1].ok
+
+
+async def test_a_start_that_fails_leaves_the_server_stopped():
+    class Broken(Device):
+        async def on_start(self):
+            await super().on_start()
+            if self.told == ["start"]:
+                raise OSError("no such hardware")
+
+    device = Broken()
+    with pytest.raises(OSError, match="no such hardware"):
+        await device.start()
+    assert device.addresses == ()
+    async with device:
+        assert device.address is not None
+
+
+async def test_an_address_in_use_is_an_error_and_nothing_stays_behind():
+    async with Device() as device:
+        other = Device("127.0.0.1", device.address.port)
+        with pytest.raises(OSError, match="address already in use"):
+            await other.start()
+        assert not other.running
+
+
+async def test_what_on_stop_raises_surfaces(serve):
+    class Broken(Device):
+        async def on_stop(self):
+            raise RuntimeError("cannot be stopped")
+
+    device = Broken()
+    await device.start(listen=False)
+    with pytest.raises(RuntimeError, match="cannot be stopped"):
+        await device.stop()
+    assert not device.running
+    await device.stop()  # once is enough
+
+
+async def test_restart_needs_a_device_that_can(greeted):
+    peer = await greeted(Device())
+    (reply,) = await peer.ask("?restart[1]")
+    assert reply.arguments == (b"fail", b"This device cannot be restarted")
+    await peer.ask("?watchdog[2]")
+
+
+async def test_restart_starts_afresh_at_the_same_address():
+    class Phoenix(Device):
+        async def on_restart(self):
+            self.told.append("restart")
+
+    async with Phoenix() as device:
+        address = device.address
+        forever = asyncio.ensure_future(device.serve_forever())
+        peer = await Peer.connect(str(address.host), address.port)
+        await peer.ask("?watchdog")
+        peer.send("?restart[1]")
+        await peer.expect("!restart[1] ok", r"#disconnect server\_restarting")
+        await peer.end()
+        await peer.close()
+        while device.address is None:  # noqa: ASYNC110 - it is never for long, and there is no event for it
+            await asyncio.sleep(0)
+        assert device.address == address
+        assert not forever.done()
+        again = await Peer.connect(str(address.host), address.port)
+        assert (await again.ask("?watchdog"))[-1].ok
+        await again.close()
+    await forever
+    assert [word for word in device.told if " " not in word] == ["start", "stop", "restart", "start", "stop"]
+
+
+async def test_a_restart_that_fails_stops_the_server():
+    class Ashes(Device):
+        async def on_restart(self):
+            raise RuntimeError("no second life")
+
+    device = Ashes()
+    async with serve_in_memory(device) as served:
+        forever = asyncio.ensure_future(device.serve_forever())
+        await served.peer().ask("?restart")
+        with pytest.raises(RuntimeError, match="no second life"):
+            await forever
+
+
+async def test_cancelling_stop_leaves_nothing_half_done(manual_clock, greeted):
+    device = Device(clock=manual_clock)
+    peer = await greeted(device)
+    peer.send("?wait[1]")
+    await peer.ask("?watchdog[2]")
+    stopping = asyncio.ensure_future(device.stop(timeout=2.0))
+    await manual_clock.advance(1)
+    stopping.cancel()
+    await manual_clock.advance(5)
+    assert stopping.cancelled()
+    assert not device.running
+    assert device.told[-1] == "stop"
+
+
+async def test_informs_go_to_all_and_are_never_taken_for_parts_of_a_reply(greeted):
+    device = Device()
+    first = await greeted(device)
+    second = await greeted(first.served, announced_to=[first])
+    device.inform_all("news", 1, "two words")
+    for peer in (first, second):
+        await peer.expect(r"#news 1 two\_words")
+    with pytest.raises(UsageError, match=r"#help would be taken for part of the reply to \?help"):
+        device.inform_all("help", "me")
+
+
+async def test_changes_of_the_interface_are_told_by_themselves(greeted):
+    device = Device()
+    peer = await greeted(device)
+    device.sensors.add(Sensor(int, "one"))
+    await peer.expect("#interface-changed sensor one added")
+    device.sensors.add(Sensor(int, "one", "another"))
+    await peer.expect("#interface-changed sensor one modified")
+    device.sensors.remove("one")
+    await peer.expect("#interface-changed sensor one removed")
+    for i in range(100):
+        device.sensors.add(Sensor(int, f"s{i}"))
+    await peer.expect("#interface-changed sensor-list")
+
+
+async def test_a_failing_disconnect_hook_is_logged(serve, caplog):
+    class Clumsy(Device):
+        async def on_client_disconnect(self, client):
+            raise ValueError("dropped the book")
+
+    served = await serve(Clumsy())
+    peer, other = served.peer(), served.peer()
+    await peer.ask("?watchdog")
+    await peer.close()
+    await other.ask("?watchdog")
+    assert "dropped the book" in caplog.text
