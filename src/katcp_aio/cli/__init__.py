@@ -9,11 +9,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 __all__ = ["main"]
 
 EXIT_FAILED = 1  # it went wrong, or the device said no
+EXIT_TIMEOUT = 2  # the device did not answer in time
+EXIT_NOT_CONNECTED = 3  # there is no device, or no longer
+EXIT_USAGE = 64  # by the custom of sysexits.h: not 2, which scripts are to take for a timeout
 EXIT_INTERRUPTED = 130  # as shells count an end by SIGINT
 EXIT_BROKEN_PIPE = 141  # and by SIGPIPE: whoever read our output has had enough
 
@@ -22,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv``, by default that of the process, and return the exit code.
 
     Raises:
-        SystemExit: wrong usage (2), or after ``--help`` and ``--version`` (0); argparse's own way to end.
+        SystemExit: wrong usage (64), or after ``--help`` and ``--version`` (0); argparse's own way to end.
     """
     options = make_parser().parse_args(argv)
     try:
@@ -37,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser for all commands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="katcp", description="Devices and clients for KATCP, the control protocol of radio telescopes."
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and end")
@@ -55,7 +58,46 @@ def make_parser() -> argparse.ArgumentParser:
     demo.add_argument("--host", default="127.0.0.1", help="address that the antenna listens at (%(default)s)")
     demo.add_argument("--port", type=_port, default=0, help="port that it listens at; 0 is any free one (%(default)s)")
     demo.add_argument("--plain", action="store_true", help="lines without colours, also on a terminal")
+
+    call = commands.add_parser(
+        "call",
+        help="make one request",
+        description="Make one request. The informs and values of the answer go to stdout, one line each, with tabs "
+        "between arguments. Exit code: 0 ok, 1 fail or invalid, 2 no answer in time, 3 not connected.",
+    )
+    _add_device(call)
+    call.add_argument("request", metavar="REQUEST", help="its name")
+    call.add_argument("arguments", metavar="ARGUMENT", nargs="*", help="its arguments, unescaped")
+
+    sensors = commands.add_parser("sensors", help="list sensors and their values")
+    _add_device(sensors)
+    _add_pattern(sensors)
+
+    watch = commands.add_parser("watch", help="follow sensors until Ctrl-C")
+    _add_device(watch)
+    _add_pattern(watch)
+    watch.add_argument(
+        "--strategy",
+        nargs="+",
+        default=["event-rate", "0.1", "5"],
+        metavar=("NAME", "PARAMETER"),
+        help="sampling strategy and its parameters, times in seconds (event-rate 0.1 5)",
+    )
+    watch.add_argument("--seconds", type=_seconds, default=None, help="end after so many")
     return parser
+
+
+def _add_device(command: argparse.ArgumentParser) -> None:
+    command.add_argument("device", metavar="HOST:PORT", type=_device, help="the device; [::1]:5000 for IPv6")
+    command.add_argument("--json", action="store_true", help="write JSON, for programs")
+    command.add_argument(
+        "--timeout", type=_seconds, default=5.0, help="seconds to connect, or for the answer (%(default)g)"
+    )
+    command.add_argument("--plain", action="store_true", help="lines without colours, also on a terminal")
+
+
+def _add_pattern(command: argparse.ArgumentParser) -> None:
+    command.add_argument("pattern", metavar="PATTERN", nargs="?", default="", help="only names in which it is found")
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -68,16 +110,38 @@ def run_command(options: argparse.Namespace) -> int:
         raise
     except Exception as error:  # noqa: BLE001 - the whole program ends with it, and says so
         print(f"katcp {options.command}: {reason(error)}", file=sys.stderr)
-        return EXIT_FAILED
+        return exit_code(error)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code for what went wrong."""
+    from ..errors import ConnectionLost, RequestTimeout
+
+    error = _first(error)
+    if isinstance(error, RequestTimeout):
+        return EXIT_TIMEOUT
+    return EXIT_NOT_CONNECTED if isinstance(error, ConnectionLost) else EXIT_FAILED
 
 
 def reason(error: BaseException) -> str:
     """Return what went wrong in one line; of several things at once, the first."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
     from ..reports import printable
 
+    error = _first(error)
     return printable(str(error) or type(error).__name__, longest=500)
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _device(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host:
+        raise argparse.ArgumentTypeError(f"{text} is not HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), _port(port)
 
 
 def _seconds(text: str) -> float:
@@ -92,6 +156,14 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port")
     return port
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser with an exit code of its own."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}\n")
 
 
 class _Version(argparse.Action):

@@ -19,6 +19,7 @@ from ..reports import printable
 from .antenna import Antenna
 from .following import SensorView
 from .screen import Screen, make_screen, show
+from .sensors import show_sensors
 
 __all__ = ["DemoError", "demonstrate", "main"]
 
@@ -114,15 +115,7 @@ class Story:
     async def list_sensors(self) -> None:
         """Ask for all sensors at once, and show them."""
         self.asked["sensor-value"] += 1
-        readings = await self.device.read()
-        self.screen.table(
-            ("sensor", "value", "units", "status", "description"),
-            [
-                (sensor.name, show(reading.value), sensor.units, reading.status.value, sensor.description)
-                for sensor in self.sensors
-                if (reading := readings[sensor.name])
-            ],
-        )
+        show_sensors(self.screen, self.sensors, await self.device.read())
 
     async def ask_for_too_much(self) -> None:
         """Show that a wrong request is refused by what its handler's annotations say."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TextIO
 
 from ..reports import printable
 
-__all__ = ["PlainScreen", "RichScreen", "Row", "Screen", "make_screen", "show", "sparkline"]
+__all__ = ["PlainScreen", "RichScreen", "Row", "Screen", "SilentScreen", "make_screen", "show", "sparkline"]
 
 Row = tuple[str, ...]
 Rows = Callable[[], Sequence[Row]]
@@ -56,8 +56,10 @@ class Screen(Protocol):
         """Show a table and a note below it. What the context gives is to be called whenever they may be drawn anew."""
 
 
-def make_screen(out: TextIO, *, plain: bool = False) -> Screen:
-    """Return the best screen for ``out``: rich's on a terminal that can, plain lines elsewhere."""
+def make_screen(out: TextIO, *, plain: bool = False, silent: bool = False) -> Screen:
+    """Return the best screen for ``out``: rich's on a terminal that can, plain lines elsewhere; or one for nobody."""
+    if silent:
+        return SilentScreen()
     if not plain and out.isatty() and os.environ.get("TERM") not in {None, "", "dumb"}:
         try:
             return RichScreen(out)
@@ -124,6 +126,18 @@ class PlainScreen:
     def watch(self, columns: Row, rows: Rows, note: Callable[[], str]) -> Iterator[Refresh]:
         """Show nothing: what changes is told in lines by whoever knows of it."""
         yield lambda: None
+
+
+class SilentScreen(PlainScreen):
+    """Shows nothing: for when programs read what is written besides."""
+
+    live = True  # nobody needs to be told of changes in lines
+
+    def __init__(self) -> None:
+        pass
+
+    def line(self, text: str = "") -> None:
+        """Drop the line, as everything else comes down to lines."""
 
 
 class RichScreen:

@@ -1,0 +1,53 @@
+"""``katcp call``: one request from a shell. Law: the exit code tells the outcome, and no byte of an argument is lost.
+
+Arguments are taken as the bytes that the shell hands over. With ``--json`` those of the answer are text, where a byte
+that is no UTF-8 is a lone surrogate, as Python's ``surrogateescape`` has it; without, they are made fit to be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from collections.abc import Iterable
+
+from katcp_aio import Client
+
+from ..reports import printable
+from .output import as_text, print_json
+
+__all__ = ["main"]
+
+_WHOLE = 1 << 30  # characters: nothing is cut
+
+
+def main(options: argparse.Namespace) -> int:
+    """Make the request and return the exit code; raises what the client raises."""
+    return asyncio.run(call(options))
+
+
+async def call(options: argparse.Namespace) -> int:
+    """Connect, ask, and write what the device answers."""
+    host, port = options.device
+    arguments = [os.fsencode(argument) for argument in options.arguments]
+    name = options.request.removeprefix("?")
+    async with Client(host, port, timeout=options.timeout, reconnect=None) as client:
+        if options.json:
+            reply = await client.request(name, *arguments, check=False)
+            informs = [[as_text(argument) for argument in inform.arguments] for inform in reply.informs]
+            values = [as_text(argument) for argument in reply.arguments]
+            print_json({"request": name, "code": reply.code, "arguments": values, "informs": informs})
+            return 0 if reply.ok else 1
+        stream = client.stream(name, *arguments)
+        async for inform in stream:
+            show(inform.arguments)
+        if stream.reply is not None:
+            show(stream.reply.arguments)
+    return 0
+
+
+def show(arguments: Iterable[bytes]) -> None:
+    """Write arguments as one line, with tabs between them; further lines of one of them are indented."""
+    texts = ["\n    ".join(printable(line, longest=_WHOLE) for line in argument.split(b"\n")) for argument in arguments]
+    if texts:
+        print("\t".join(texts), flush=True)

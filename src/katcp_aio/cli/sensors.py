@@ -1,0 +1,72 @@
+"""``katcp sensors``: what a device measures. Law: one look, one request for all values."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from katcp_aio import DeviceClient, KatcpError, Reading
+
+from .output import as_json, as_text, print_json
+from .screen import Screen, make_screen, show
+
+__all__ = ["chosen", "main", "show_sensors"]
+
+
+def main(options: argparse.Namespace) -> int:
+    """List the sensors, and return the exit code; raises what the client raises."""
+    asyncio.run(list_sensors(options))
+    return 0
+
+
+async def list_sensors(options: argparse.Namespace) -> None:
+    """Connect, ask, and write the table, or a list of objects."""
+    host, port = options.device
+    async with DeviceClient(host, port, timeout=options.timeout, reconnect=None) as device:
+        sensors = chosen(device, options.pattern)
+        readings = await device.read(f"/{options.pattern}/" if options.pattern else None)
+    if options.json:
+        print_json([describe(sensor, readings[sensor.name]) for sensor in sensors])
+    else:
+        show_sensors(make_screen(sys.stdout, plain=options.plain), sensors, readings)
+
+
+def chosen(device: DeviceClient, pattern: str) -> list[Any]:
+    """Return the sensors in whose names the regular expression is found.
+
+    Raises:
+        KatcpError: there are none.
+        ValueError: it is no regular expression.
+    """
+    sensors = device.matching(f"/{pattern}/" if pattern else None)
+    if not sensors:
+        raise KatcpError(f"{device.description} has no sensor that matches {pattern!r}" if pattern else "no sensors")
+    return sensors
+
+
+def show_sensors(screen: Screen, sensors: Iterable[Any], readings: Mapping[str, Reading[Any]]) -> None:
+    """Write a table of sensors with these readings."""
+    rows = []
+    for sensor in sensors:
+        reading = readings[sensor.name]
+        rows.append(
+            (sensor.name, show(reading.value), show(sensor.units), reading.status.value, show(sensor.description))
+        )
+    screen.table(("sensor", "value", "units", "status", "description"), rows)
+
+
+def describe(sensor: Any, reading: Reading[Any]) -> dict[str, Any]:
+    """Return a sensor as an object."""
+    return {
+        "name": sensor.name,
+        "value": as_json(reading.value),
+        "units": sensor.units,
+        "status": reading.status.value,
+        "timestamp": reading.timestamp,
+        "type": sensor.type_name,
+        "params": [as_text(param) for param in sensor.params],
+        "description": sensor.description,
+    }
