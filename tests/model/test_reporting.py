@@ -1,3 +1,4 @@
+import itertools
 import math
 from collections import defaultdict
 
@@ -365,3 +366,35 @@ def test_event_rate_under_a_late_loop(shortest, longest, steps):
         elif differs:  # what is held back is looked at as soon as it may be
             assert strategy.wake_at <= when + shortest
         assert strategy.wake_at <= sampled.sent[-1][0] + longest
+
+
+@given(histories, st.integers(0, 5), st.integers(0, 8), st.integers(1, 20) | st.just(INF))
+def test_what_is_sent_comes_to_what_is(history, difference, shortest, longest):
+    """When nothing is set any more, the last report is the current reading, or within the difference of it."""
+    shortest = min(shortest, longest)
+    for strategy in (Event(), EventRate(shortest, longest)):
+        sampled = Sampled(strategy)
+        for at, value, status in history:
+            sampled.set(value, at=at, status=status)
+        sampled.until(50)
+        last = sampled.sent[-1][1]
+        assert not unequal(last.value, sampled.reading.value)
+        assert last.status is sampled.reading.status
+    for strategy in (Differential(difference), DifferentialRate(difference, shortest, longest)):
+        sampled = Sampled(strategy)
+        for at, value, status in history:
+            sampled.set(value, at=at, status=status)
+        sampled.until(50)
+        last = sampled.sent[-1][1]
+        assert not further_than(difference)(last.value, sampled.reading.value)
+        assert last.status is sampled.reading.status
+
+
+@given(histories, st.integers(0, 8), st.integers(1, 20))
+def test_reports_keep_their_distances(history, shortest, longest):
+    shortest = min(shortest, longest)
+    sent = run(EventRate(shortest, longest), history, 50)
+    gaps = [after[0] - before[0] for before, after in itertools.pairwise(sent)]
+    assert all(shortest <= gap <= longest for gap in gaps)
+    for before, after in itertools.pairwise(run(Event(), history, 50)):
+        assert comparable([before])[0][1] != comparable([after])[0][1]

@@ -78,6 +78,18 @@ def test_links_come_and_go(sensors, tree):
             method("nobody", a)
 
 
+def test_a_child_of_two_parents_is_followed_until_both_let_go(sensors, tree):
+    first, second, a = boolean(sensors, "first", "second", "a", value=True)
+    tree.add(first, [a])
+    tree.add(second, [a])
+    tree.remove(first)
+    a.value = False
+    assert (first.value, second.value) == (True, False)
+    assert a in tree
+    tree.unlink(second, a)
+    assert a not in tree
+
+
 def test_a_child_without_a_valid_reading_makes_the_parent_unknown(sensors, tree):
     top, a, b = boolean(sensors, "top", "a", "b", value=True)
     tree.add(top, ["a", "b"])
@@ -183,6 +195,8 @@ def test_diamonds_are_no_circles(sensors, tree):
         tree.add(f"z{level}", [f"x{level + 1}"])
     with pytest.raises(ValueError, match="a circle"):
         tree.add("x30", ["x0"])
+    tree.add("top", ["x0"])
+    assert tree.parents("x0") == ("top",)
 
 
 def test_one_rule_a_parent(sensors, tree):

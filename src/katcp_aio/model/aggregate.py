@@ -103,7 +103,7 @@ class AggregateSensor(Sensor[T]):
         for sensor, reading in follower.readings.items():
             tally.include(sensor, reading)
         self._tally = tally
-        self._settle(self.clock.time())
+        settle(self, tally.outcome(), self.clock.time(), repeats=True)
 
     @property
     def members(self) -> tuple[Sensor[Any], ...]:
@@ -123,11 +123,8 @@ class AggregateSensor(Sensor[T]):
             tally.exclude(sensor, old)
         if new is not None:
             tally.include(sensor, new)
-        self._settle(self.clock.time() if old is None or new is None else new.timestamp)
-
-    def _settle(self, timestamp: float) -> None:
-        if self._tally is not None:
-            settle(self, self._tally.outcome(), timestamp, repeats=self._tally.repeats)
+        timestamp = self.clock.time() if old is None or new is None else new.timestamp
+        settle(self, tally.outcome(), timestamp, repeats=tally.repeats)
 
     # --- the usual ones ---
 

@@ -45,7 +45,7 @@ class Follower:
         #: returns the owner, or None once it is forgotten
         self.owner: Callable[[], Owner | None] = weakref.ref(owner, self._forgotten)
         self._set: Callable[[], SensorSet | None] = _nothing
-        self._wanted: Callable[[Sensor[Any]], object] = _anything
+        self._wanted: Callable[[Sensor[Any]], object] = _nothing
         #: the sensors that are followed, each with the reading that the owner was last told
         self.readings: dict[Sensor[Any], Reading[Any]] = {}
 
@@ -61,12 +61,11 @@ class Follower:
     def leave(self, sensor: Sensor[Any]) -> None:
         """Follow one sensor no longer; nothing happens if it is not followed."""
         old = self.readings.pop(sensor, None)
-        if old is None:
+        owner = self.owner()
+        if old is None or owner is None:
             return
         sensor.detach(self)
-        owner = self.owner()
-        if owner is not None:
-            owner.followed(sensor, old, None)
+        owner.followed(sensor, old, None)
 
     def follow_set(self, sensors: SensorSet, wanted: Callable[[Sensor[Any]], object]) -> None:
         """Follow the sensors of a set for which ``wanted`` is true, now and later. Call it once.
@@ -84,7 +83,7 @@ class Follower:
         """Let go of the set and of all sensors, without telling the owner. Closing again does nothing."""
         self.owner = _nothing
         sensors, self._set = self._set(), _nothing
-        self._wanted = _anything
+        self._wanted = _nothing
         if sensors is not None:
             sensors.off_change(self._changed)
         while self.readings:
@@ -130,10 +129,5 @@ def settle(sensor: Sensor[Any], outcome: Outcome, timestamp: float, *, repeats: 
     sensor.set(value, status, max(timestamp, current.timestamp))
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     """Stand for what is not there."""
-
-
-def _anything(_sensor: object) -> bool:
-    """Want every sensor."""
-    return True
