@@ -9,6 +9,9 @@ from __future__ import annotations
 from .client.backoff import Backoff
 from .client.client import Client
 from .client.device import DeviceClient
+from .client.mirror import SensorMirror
+from .client.proxy import RequestProxy
+from .client.remote_sensor import RemoteSensor
 from .client.replies import Reply
 from .client.states import State
 from .clock import Clock
@@ -80,12 +83,15 @@ __all__ = [
     "ProtocolError",
     "Range",
     "Reading",
+    "RemoteSensor",
     "Reply",
     "ReplyTooLong",
     "RequestContext",
     "RequestError",
+    "RequestProxy",
     "RequestTimeout",
     "Sensor",
+    "SensorMirror",
     "SensorSet",
     "State",
     "Status",

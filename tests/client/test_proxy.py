@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import importlib.util
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from katcp_aio.client.device import DeviceClient
 from katcp_aio.client.mirror import SensorMirror
 from katcp_aio.client.proxy import RequestProxy
 from katcp_aio.errors import FailReply, InvalidReply
+from katcp_aio.model.reading import Reading, Status
 from katcp_aio.server.device import DeviceServer
 from katcp_aio.testing import FakeDevice, FakeSensor
 
@@ -99,3 +102,46 @@ async def test_while_the_device_is_away_a_request_waits_for_it_or_fails(serve):
         await asyncio.get_running_loop().clock.settle()
         with pytest.raises(FailReply, match="not connected within 5 s"):
             await client.req.go(timeout=60)
+
+
+def load_example(name):
+    """Return an example as a module."""
+    path = Path(__file__).parents[2] / "examples" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"example_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+async def test_the_example_serves_several_clients_in_front_of_a_board_that_takes_one(serve, manual_clock):
+    connections = []
+
+    async def only_one():
+        assert not [peer for peer in board.peers if not peer.lost], "a second connection to the board"
+        connections.append(1)
+        return await board.connector()
+
+    async with FakeDevice("4.0", sensors={"temp": FakeSensor("float", 30.0, timestamp=2.5)}) as board:
+        board.on("wordread", reply=("ok", "0xcafe"))
+        proxy = load_example("proxy").Proxy("127.0.0.1", 0, DeviceClient("board", connector=only_one))
+        served = await serve(proxy)
+        async with (
+            DeviceClient("one", connector=served.connector) as one,
+            DeviceClient("two", connector=served.connector) as two,
+        ):
+            await proxy.board.wait_synced()
+            await manual_clock.settle()
+            for client in (one, two):
+                assert client.dialect.version.startswith("5.1")
+                assert (await client.req.wordread("reg")).arguments == [b"0xcafe"]
+                await client.sensor["board.temp"].sample("event")
+                assert client.sensor["board.temp"].reading == Reading(2.5, Status.NOMINAL, 30.0)
+            board.set("temp", 31.0, timestamp=3.5)
+            await one.sensor["board.temp"].wait_for(31.0, timeout=1)
+            await two.sensor["board.temp"].wait_for(31.0, timeout=1)
+            board.refusing = True
+            board.end()
+            await one.sensor["board.temp"].wait_for(Status.UNREACHABLE, timeout=1)
+            assert (await one.sensor["board-there"].read()).value is False
+        assert connections == [1]
+        await proxy.stop()
