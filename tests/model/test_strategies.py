@@ -19,8 +19,8 @@ from katcp_aio.model.reporting import (
     Strategy,
 )
 from katcp_aio.model.strategies import StrategyRegistry, make_strategy, register_strategy, strategies
+from katcp_aio.wire.datatypes import Lru, Timestamp
 from katcp_aio.wire.dialect import V51, parse_version
-from katcp_aio.wire.values import Lru, Timestamp
 
 V4 = parse_version("4.0")
 V50 = parse_version("5.0")
