@@ -32,3 +32,16 @@ def greeted(serve):
         return peer
 
     return connect
+
+
+@pytest.fixture(scope="session")
+def certificates():
+    """Return an authority of the tests' own, and certificates that it has issued."""
+    trustme = pytest.importorskip("trustme")
+
+    class Certificates:
+        authority = trustme.CA()
+        server = authority.issue_cert("device.example")
+        operator = authority.issue_cert("operator.example")
+
+    return Certificates

@@ -40,6 +40,7 @@ from .interface import InterfaceChanges
 from .listeners import Listeners
 from .logs import LogLevel
 from .sampling import Sampling
+from .selection import SensorFinder
 from .services import Service, ServiceTasks, end_tasks
 from .session import ClientConnection
 
@@ -122,6 +123,7 @@ class DeviceBase(DeviceHooks):
         self._unhandled = Signature(self.unhandled_request, skip=1, registry=self.types, dialect=self.dialect)
         self.sensors = SensorSet(clock=self.clock)
         self.sensors.on_change(self._sensor_changed)
+        self.finder = SensorFinder(self.sensors, self.limits)
         self.sampling = Sampling(self.sensors, self.dialect, self.clock, self.trouble)
 
     # Life

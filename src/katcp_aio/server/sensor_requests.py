@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..errors import FailReply
+from ..limits import Limits
 from ..model.sensor import Sensor
 from ..model.strategies import Strategy
 from ..wire.dialect import UNKNOWN_SENSOR, Dialect
 from ..wire.escapes import escape
 from .base import DeviceBase
 from .context import RequestContext
-from .patterns import select_sensors
+from .sampling import Sampler
 
 __all__ = ["SensorRequests"]
 
@@ -32,7 +33,7 @@ class SensorRequests(DeviceBase):
         number. The parameters are the options of a discrete sensor, or the nominal range of a number, then perhaps its
         warn range.
         """
-        sensors = select_sensors(self.sensors, name, self.limits)
+        sensors = await self.finder.find(name, ctx.client)
         return await ctx.send_lines(_descriptions(ctx.inform_head, sensors, self.dialect))
 
     async def request_sensor_value(self, ctx: RequestContext, name: bytes | None = None) -> int:
@@ -40,7 +41,7 @@ class SensorRequests(DeviceBase):
 
         Sends #sensor-value TIMESTAMP 1 NAME STATUS VALUE for each, sorted by name, and replies with their number.
         """
-        sensors = select_sensors(self.sensors, name, self.limits)
+        sensors = await self.finder.find(name, ctx.client)
         return await ctx.send_lines(_values(ctx.inform_head, sensors, self.sampling.lines.encode))
 
     async def request_sensor_sampling(
@@ -59,7 +60,7 @@ class SensorRequests(DeviceBase):
             return (names, *(current.echo if current is not None else (b"none",)))
         wanted = list(self._make(sensors, strategy, parameters))
         sampler = self._sampler(ctx)
-        if len(sampler) + len(wanted) > self.limits.max_subscriptions:
+        if len(sampler) + len(wanted) > self.limits.max_subscriptions and not _fits(sampler, wanted, self.limits):
             raise FailReply(f"a client samples at most {self.limits.max_subscriptions} sensors")
         async with ctx.client.long_reply:
             await sampler.commit(wanted, ctx.client)
@@ -70,7 +71,7 @@ class SensorRequests(DeviceBase):
         if ctx.client.sampler is not None:
             await ctx.client.sampler.clear(ctx.client)
 
-    def _sampler(self, ctx: RequestContext) -> Any:
+    def _sampler(self, ctx: RequestContext) -> Sampler:
         """Return the client's sampler, made when it is first needed."""
         client = ctx.client
         if client.sampler is None:
@@ -97,6 +98,12 @@ class SensorRequests(DeviceBase):
                 yield sensor, make(strategy, parameters, sensor, self.dialect, self.limits)
             except ValueError as error:
                 raise FailReply(str(error)) from None
+
+
+def _fits(sampler: Sampler, wanted: Iterable[tuple[Sensor[Any], Strategy]], limits: Limits) -> bool:
+    """Return whether the bound holds, counting that some sensors are sampled already, or are to be no more."""
+    more = sum(strategy.reports and sampler.strategy(sensor) is None for sensor, strategy in wanted)
+    return len(sampler) + more <= limits.max_subscriptions
 
 
 def _descriptions(head: bytes, sensors: Iterable[Sensor[Any]], dialect: Dialect) -> Iterator[bytes]:

@@ -1,0 +1,92 @@
+import asyncio
+
+from katcp_aio import Limits
+
+
+async def test_the_others_hear_of_a_new_client(greeted, device_class):
+    device = device_class()
+    first = await greeted(device)
+    second = await greeted(first.served, announced_to=[first])
+    third = await greeted(first.served, announced_to=[first, second])
+    assert (first.unread, second.unread, third.unread) == ([], [], [])
+
+
+async def test_many_at_once_each_hear_of_those_that_came_later(serve, device_class):
+    served = await serve(device_class())
+    early = served.peer()
+    await early.ask("?watchdog")
+    peers = [served.peer() for _ in range(20)]
+    await early.ask("?watchdog[1]")
+    for peer in [early, *peers]:
+        await peer.ask("?watchdog[2]")
+    heard = [sum(item.name == "client-connected" for item in peer.received) for peer in [early, *peers]]
+    assert heard == [20, *range(19, -1, -1)]
+
+
+async def test_one_too_many_is_told_so(manual_clock, greeted, device_class, caplog):
+    device = device_class(limits=Limits(max_clients=2), clock=manual_clock)
+    first = await greeted(device)
+    await greeted(first.served)
+    third = first.served.peer()
+    assert await third.end() == [rb"#disconnect too\_many\_clients"]
+    assert len(device.clients) == 2
+    assert device.trouble.counts["turned away"] == 1
+    await first.close()
+    await manual_clock.settle()
+    fourth = await greeted(first.served)
+    assert (await fourth.ask("?watchdog"))[-1].ok
+
+
+async def test_who_was_turned_away_and_stays_is_aborted(manual_clock, greeted, device_class):
+    device = device_class(limits=Limits(max_clients=1), clock=manual_clock)
+    first = await greeted(device)
+    second = first.served.peer()
+    await second.end()
+    assert not second.lost
+    await manual_clock.advance(device.limits.stall_timeout)
+    assert second.lost
+
+
+async def test_a_single_client_server_serves_the_newest(greeted, device_class):
+    device = device_class(multi_client=False)
+    first = await greeted(device)
+    await first.ask("?watchdog[1]")
+    second = await greeted(first.served)
+    assert await first.end() == [rb"#disconnect New\_client\_connected\_from\_memory"]
+    assert (await second.ask("?watchdog[1]"))[-1].ok
+    assert (await second.ask("?client-list"))[-1].arguments[0] == b"invalid"
+    await asyncio.sleep(0)
+    assert len(device.clients) == 1
+
+
+async def test_strategies_of_the_displaced_client_end(greeted, device_class):
+    from katcp_aio import Sensor
+
+    device = device_class(multi_client=False)
+    sensor = device.sensors.add(Sensor(int, "count"))
+    first = await greeted(device)
+    await first.ask("?sensor-sampling count event")
+    second = await greeted(first.served)
+    sensor.value = 3
+    assert (await second.ask("?sensor-sampling count"))[-1].arguments == (b"ok", b"count", b"none")
+
+
+async def test_who_comes_while_the_server_stops_is_turned_away(manual_clock, serve, device_class):
+    class Busy(device_class):
+        async def request_wait(self, ctx):
+            """Wait."""
+            await asyncio.sleep(1)
+
+    device = Busy(clock=manual_clock)
+    served = await serve(device)
+    peer = served.peer()
+    peer.send("?wait[1]")
+    await peer.ask("?watchdog[2]")
+    stopping = asyncio.ensure_future(device.stop())
+    await manual_clock.settle()
+    late = served.peer()
+    assert await late.end() == [rb"#disconnect server\_shutting\_down"]
+    await manual_clock.advance(3)
+    await stopping
+    await manual_clock.settle()
+    assert late.lost

@@ -1,0 +1,122 @@
+import asyncio
+import socket
+import ssl
+
+import pytest
+
+from katcp_aio import Address, UsageError
+from katcp_aio.testing import Peer
+
+
+async def ask(address, line="?watchdog"):
+    peer = await Peer.connect(str(address.host), address.port)
+    try:
+        return await peer.ask(line)
+    finally:
+        await peer.close()
+
+
+async def test_port_0_is_any_free_port(device_class):
+    async with device_class("127.0.0.1", 0) as device:
+        assert device.address == Address("127.0.0.1", device.address.port)
+        assert device.address.port > 0
+        assert (await ask(device.address))[-1].ok
+    assert device.address is None
+
+
+async def test_the_default_is_the_loopback_only(device_class):
+    async with device_class() as device:
+        assert [str(address.host) for address in device.addresses] == ["127.0.0.1"]
+
+
+async def test_client_list_has_the_addresses_of_all(device_class):
+    async with device_class() as device:
+        first = await Peer.connect("127.0.0.1", device.address.port)
+        second = await Peer.connect("127.0.0.1", device.address.port)
+        own = {peer: "{}:{}".format(*peer.transport.get_extra_info("sockname")) for peer in (first, second)}
+        told = await first.message("client-connected")
+        assert told.arguments == (own[second].encode(),)
+        *rows, reply = await second.ask("?client-list[1]")
+        assert {row.arguments[0].decode() for row in rows} == set(own.values())
+        assert reply.arguments == (b"ok", b"2")
+        assert {str(client.address) for client in device.clients} == set(own.values())
+        await first.close()
+        await second.close()
+
+
+@pytest.mark.parametrize("host", [["127.0.0.1", "127.0.0.2"], ""])
+async def test_several_addresses_share_a_port(device_class, host):
+    async with device_class(host, 0) as device:
+        assert len({address.port for address in device.addresses}) == 1
+        assert (await ask(Address("127.0.0.1", device.addresses[0].port)))[-1].ok
+        if host:
+            assert (await ask(device.addresses[1]))[-1].ok
+
+
+async def test_ipv6(device_class):
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6")
+    try:
+        async with device_class("::1", 0) as device:
+            assert str(device.address) == f"[::1]:{device.address.port}"
+            *rows, _ = await ask(device.address, "?client-list")
+            assert rows[0].arguments[0].startswith(b"[::1]:")
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+
+
+async def test_a_unix_socket(device_class, tmp_path):
+    path = tmp_path / "device.sock"
+    async with device_class(path=path) as device:
+        assert device.addresses == ()
+        peer = await Peer.connect(path=str(path))
+        assert (await peer.ask("?watchdog"))[-1].ok
+        assert [client.address for client in device.clients] == [None]
+        await peer.close()
+    assert not path.exists()
+
+
+async def test_a_given_socket(device_class):
+    sock = socket.create_server(("127.0.0.1", 0))
+    port = sock.getsockname()[1]
+    device = device_class(sock=sock)
+    async with device:
+        assert device.address == Address("127.0.0.1", port)
+        assert (await ask(device.address))[-1].ok
+    assert sock.fileno() == -1
+    with pytest.raises(UsageError, match="the socket that the server was given is closed"):
+        await device.start()
+
+
+async def test_tls(device_class, certificates):
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificates.server.configure_cert(server)
+    async with device_class(ssl=server) as device:
+        client = ssl.create_default_context()
+        certificates.authority.configure_trust(client)
+        loop = asyncio.get_running_loop()
+        _, peer = await loop.create_connection(
+            Peer, "127.0.0.1", device.address.port, ssl=client, server_hostname="device.example"
+        )
+        assert (await peer.ask("?watchdog"))[-1].ok
+        await peer.close()
+
+
+async def test_clients_are_known_by_their_certificates(device_class, certificates):
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificates.server.configure_cert(server)
+    certificates.authority.configure_trust(server)
+    server.verify_mode = ssl.CERT_REQUIRED
+    async with device_class(ssl=server) as device:
+        client = ssl.create_default_context()
+        certificates.authority.configure_trust(client)
+        certificates.operator.configure_cert(client)
+        loop = asyncio.get_running_loop()
+        _, peer = await loop.create_connection(
+            Peer, "127.0.0.1", device.address.port, ssl=client, server_hostname="device.example"
+        )
+        await peer.ask("?watchdog")
+        (known,) = device.clients
+        subject = known.connection.get_extra_info("peercert")["subjectAltName"]
+        assert subject == (("DNS", "operator.example"),)
+        await peer.close()

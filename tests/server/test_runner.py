@@ -1,0 +1,70 @@
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+PROGRAM = textwrap.dedent(
+    """
+    import asyncio, sys
+    from katcp_aio import DeviceServer, run
+
+    class Device(DeviceServer):
+        VERSION = "device-1.0"
+        BUILD_STATE = "device-1.0.2"
+
+        async def on_start(self):
+            self.add_service_task(self.say())
+            if "fail" in sys.argv:
+                self.add_service_task(self.fail())
+
+        async def say(self):
+            print("ready", flush=True)
+            await asyncio.Event().wait()
+
+        async def fail(self):
+            raise RuntimeError("the hardware is gone")
+
+        async def on_stop(self):
+            print("stopping", flush=True)
+            if "slow" in sys.argv:
+                await asyncio.Event().wait()
+
+    run(Device("127.0.0.1", 0))
+    print("ended", flush=True)
+    """
+)
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_in_good_order(number):
+    with start() as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert (out, err, process.returncode) == ("stopping\nended\n", "", 0)
+
+
+def test_a_second_signal_ends_it_at_once():
+    with start("slow") as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "stopping\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=20)[0] == ""
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_what_a_service_raises_comes_out():
+    with start("fail") as process:
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert err.rstrip().endswith("RuntimeError: the hardware is gone")
+    assert "stopping" in out
