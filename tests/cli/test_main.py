@@ -51,7 +51,7 @@ def test_help_names_the_commands(capsys):
 def test_wrong_usage(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
-    assert ended.value.code == 2
+    assert ended.value.code == 64
     assert capsys.readouterr().err.startswith("usage: katcp")
 
 

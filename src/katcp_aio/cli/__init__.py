@@ -6,6 +6,7 @@ Each command is a module of this package, imported when it runs, so that ``katcp
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -102,6 +103,10 @@ def _add_pattern(command: argparse.ArgumentParser) -> None:
 
 def run_command(options: argparse.Namespace) -> int:
     """Run the command that was chosen, and return its exit code; what it raises becomes one line on stderr."""
+    # A client tells the log of each attempt to connect that fails. Here, what matters of it becomes the one line.
+    log = logging.getLogger("katcp_aio.client")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
     try:
         module = import_module(f".{options.command}", __package__)
         code: int = module.main(options)
@@ -111,6 +116,8 @@ def run_command(options: argparse.Namespace) -> int:
     except Exception as error:  # noqa: BLE001 - the whole program ends with it, and says so
         print(f"katcp {options.command}: {reason(error)}", file=sys.stderr)
         return exit_code(error)
+    finally:
+        log.setLevel(level)
 
 
 def exit_code(error: BaseException) -> int:

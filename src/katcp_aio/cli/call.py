@@ -48,6 +48,9 @@ async def call(options: argparse.Namespace) -> int:
 
 def show(arguments: Iterable[bytes]) -> None:
     """Write arguments as one line, with tabs between them; further lines of one of them are indented."""
-    texts = ["\n    ".join(printable(line, longest=_WHOLE) for line in argument.split(b"\n")) for argument in arguments]
+    texts = []
+    for argument in arguments:
+        first, *others = (printable(line, longest=_WHOLE) for line in argument.split(b"\n"))
+        texts.append("\n".join([first, *(f"    {line}" if line else "" for line in others)]))
     if texts:
         print("\t".join(texts), flush=True)

@@ -42,13 +42,20 @@ class SensorView:
     Args:
         sensors: of a :class:`DeviceClient`.
         screen: where they are shown.
+        on_reading: called with each sensor and reading besides.
     """
 
-    def __init__(self, sensors: Sequence[Any], screen: Screen) -> None:
+    def __init__(
+        self,
+        sensors: Sequence[Any],
+        screen: Screen,
+        on_reading: Callable[[Any, Reading[Any]], object] | None = None,
+    ) -> None:
         self.sensors = sensors
         self.statuses: Counter[str] = Counter()  #: how many readings came, by status
         self._note = ""
         self._screen = screen
+        self._on_reading = on_reading
         self._seen = {sensor.name: _Seen() for sensor in sensors}
         self._width = max([len(sensor.name) for sensor in sensors], default=0)
 
@@ -82,6 +89,8 @@ class SensorView:
     async def _follow(self, sensor: Any, sampling: tuple[Any, ...]) -> None:
         async for reading in sensor.readings(*sampling):
             self._take(sensor, reading)
+            if self._on_reading is not None:
+                self._on_reading(sensor, reading)
 
     def _take(self, sensor: Any, reading: Reading[Any]) -> None:
         """Count a reading, and write a line about it where lines are all there is."""

@@ -32,10 +32,8 @@ async def watch(options: argparse.Namespace) -> None:
     end = loop.time() + (options.seconds or math.inf)
     async with DeviceClient(host, port, timeout=options.timeout) as device:
         sensors = chosen(device, options.pattern)
-        if options.json:
-            for sensor in sensors:
-                sensor.attach(print_reading)
-        await SensorView(sensors, screen).follow(lambda: loop.time() >= end, *map(number, options.strategy))
+        view = SensorView(sensors, screen, print_reading if options.json else None)
+        await view.follow(lambda: loop.time() >= end, *map(number, options.strategy))
 
 
 def number(text: str) -> str | float:
