@@ -41,8 +41,7 @@ async def test_informs_come_before_the_reply(client, device, manual_clock):
     stream = client.stream("calibrate", "fast")
 
     async def read():
-        async for inform in stream:
-            seen.append((inform.arguments[0], manual_clock.monotonic()))
+        seen.extend([(inform.arguments[0], manual_clock.monotonic()) async for inform in stream])
 
     reading = asyncio.create_task(read())
     await manual_clock.advance(10)
@@ -74,26 +73,24 @@ async def test_what_goes_wrong_is_raised_where_it_is_read(client, device, raw, e
 
     device.on("x", raw=b"", delay=0)
     device.on("x", answer)
-    seen = []
+    stream = client.stream("x")
+    assert (await anext(stream)).arguments == (b"1",)
     with pytest.raises(error):
-        async for inform in client.stream("x"):
-            seen.append(inform.arguments)
-    assert seen == [(b"1",)]
+        await anext(stream)
 
 
 async def test_the_timeout_is_for_all_of_it(client, device, manual_clock):
     device.on("calibrate", step_by_step)
-    seen = []
-
-    async def read():
-        async for inform in client.stream("calibrate", timeout=1.5):
-            seen.append(inform)
-
-    reading = asyncio.create_task(read())
-    await manual_clock.advance(1.5)
+    stream = client.stream("calibrate", timeout=1.5)
+    assert (await anext(stream)).arguments == (b"0",)
+    await manual_clock.advance(1)
+    assert (await anext(stream)).arguments == (b"1",)
+    reading = asyncio.create_task(anext(stream))
+    await manual_clock.advance(0.499)
+    assert not reading.done()
+    await manual_clock.advance(0.001)
     with pytest.raises(RequestTimeout):
         await reading
-    assert len(seen) == 2
     await manual_clock.advance(2)
     assert (await client.request("watchdog")).ok
 
@@ -218,5 +215,4 @@ async def test_a_flood_that_others_wait_behind_is_bounded(client, device, manual
     await manual_clock.advance(5)
     assert (await other).ok
     with pytest.raises(ReplyTooLong):
-        while True:
-            await anext(stream)
+        [inform async for inform in stream]
