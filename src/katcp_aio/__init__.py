@@ -9,10 +9,13 @@ from __future__ import annotations
 from .client.backoff import Backoff
 from .client.client import Client
 from .client.device import DeviceClient
+from .client.group import DeviceGroup
+from .client.inventory import Changes
 from .client.mirror import SensorMirror
 from .client.proxy import RequestProxy
 from .client.remote_sensor import RemoteSensor
 from .client.replies import Reply
+from .client.results import GroupResults, Retry
 from .client.states import State
 from .clock import Clock
 from .connection import Connection
@@ -58,16 +61,19 @@ __all__ = [
     "Address",
     "AggregateSensor",
     "Backoff",
+    "Changes",
     "Client",
     "ClientConnection",
     "Clock",
     "Connection",
     "ConnectionLost",
     "DeviceClient",
+    "DeviceGroup",
     "DeviceServer",
     "Dialect",
     "FailReply",
     "GroupError",
+    "GroupResults",
     "InvalidReply",
     "KatcpError",
     "Limits",
@@ -90,6 +96,7 @@ __all__ = [
     "RequestError",
     "RequestProxy",
     "RequestTimeout",
+    "Retry",
     "Sensor",
     "SensorMirror",
     "SensorSet",

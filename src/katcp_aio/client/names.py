@@ -54,6 +54,11 @@ class Directory(Generic[T]):
         for name in names:
             self._made.pop(name, None)
 
+    def reset(self) -> None:
+        """Take note that everything may have changed."""
+        self._attributes = None
+        self._made.clear()
+
     def find(self, name: str) -> T:
         """Return the thing of that name.
 

@@ -1,0 +1,238 @@
+"""Many devices as one: what is asked, what is told of each, and when enough of them are enough."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from katcp_aio.client.backoff import Backoff
+from katcp_aio.client.device import DeviceClient
+from katcp_aio.client.group import DeviceGroup
+from katcp_aio.client.results import GroupResults, Retry, needed
+from katcp_aio.errors import FailReply, GroupError, InvalidReply, NotConnected, RequestTimeout, UsageError
+from katcp_aio.testing import FakeDevice, FakeSensor
+
+
+@pytest.fixture(autouse=True)
+def _time_flies(manual_clock):
+    manual_clock.auto = True
+
+
+@contextlib.asynccontextmanager
+async def array(count=3, *, down=(), **options):
+    """Yield scripted devices m000, m001, ..., and the group of their clients."""
+    async with contextlib.AsyncExitStack() as stack:
+        fakes = {}
+        for number in range(count):
+            fake = FakeDevice(
+                sensors={"rate": FakeSensor("float", float(number)), "mode": FakeSensor("string", "idle")}
+            )
+            fakes[f"m{number:03}"] = await stack.enter_async_context(fake)
+        for name in down:
+            fakes[name].refusing = True
+        for fake in fakes.values():
+            fake.on("set-rate", reply=("ok", 2.5))
+            fake.help["set-rate"] = "Set the rate."
+        members = {name: DeviceClient(name, connector=fake.connector) for name, fake in fakes.items()}
+        group = await stack.enter_async_context(DeviceGroup(members, **options))
+        yield fakes, group
+
+
+async def test_all_are_asked_and_each_answers_by_its_name():
+    async with array() as (fakes, group):
+        assert await group.wait_connected(timeout=20)
+        results = await group.req.set_rate(2.5)
+        assert results
+        assert {name: reply.arguments for name, reply in results.items()} == {name: [b"2.5"] for name in fakes}
+        assert group.req.set_rate.__doc__ == "Set the rate."
+        assert await group.req.set_rate(2.5, returns=(float,)) == dict.fromkeys(fakes, (2.5,))
+        assert group.sensor["m001.rate"] is group["m001"].sensor.rate
+        assert group.sensor.m001_rate is group["m001"].sensor.rate
+        assert len(group.sensor) == 6
+        readings = await group.read("rate")
+        assert readings["m002"]["rate"].value == 2.0
+        assert await group.sample("rate", "event")
+        assert [sensor.value for sensor in (group.sensor[f"m00{n}.rate"] for n in range(3))] == [0.0, 1.0, 2.0]
+
+
+async def test_they_are_asked_at_once(manual_clock):
+    async with array(10) as (fakes, group):
+        await group.wait_connected()
+        for fake in fakes.values():
+            fake.on("set-rate", delay=3.0)
+        begin = manual_clock.monotonic()
+        assert await group.req.set_rate(1)
+        assert manual_clock.monotonic() - begin == pytest.approx(3.0)
+
+
+async def test_a_failure_of_some_is_seen_and_the_rest_is_kept():
+    async with array() as (fakes, group):
+        await group.wait_connected()
+        fakes["m001"].on("set-rate", reply=("fail", "stuck"))
+        fakes["m002"].on("set-rate", reply=None)
+        results = await group.req.set_rate(1)
+        assert not results
+        assert results.succeeded.keys() == {"m000"}
+        assert isinstance(results["m001"], FailReply)
+        assert isinstance(results["m002"], RequestTimeout)
+        with pytest.raises(GroupError) as caught:
+            results.check("set-rate")
+        text = str(caught.value)
+        assert text.startswith("set-rate failed for 2 of 3 devices\n")
+        assert "m001: m001:0: ?set-rate fail: stuck" in text
+        assert "m002: m002:0: ?set-rate: no reply within 5 s" in text
+
+
+async def test_a_request_that_one_does_not_have_harms_nothing_there():
+    async with array() as (fakes, group):
+        await group.wait_connected()
+        fakes["m000"].on("clear")
+        fakes["m000"].inform("interface-changed", "request", "clear", "added")
+        await asyncio.get_running_loop().clock.settle()
+        results = await group.req.clear()
+        assert results["m000"].ok
+        assert isinstance(results["m001"], InvalidReply)
+        assert (await group["m001"].req.set_rate(1)).ok
+
+
+async def test_an_argument_that_cannot_be_written_is_the_callers_error():
+    async with array() as (_, group):
+        await group.wait_connected()
+        with pytest.raises(TypeError):
+            await group.req.set_rate(object())
+
+
+async def test_connected_is_a_quorum():
+    async with array(10, down=["m003"]) as (fakes, group):
+        results = await group.wait_connected(quorum=0.9, timeout=20)
+        assert not results
+        assert list(results.failed) == ["m003"]
+        with pytest.raises(GroupError, match=r"9 of 10 devices, and 10 are needed") as caught:
+            await group.wait_connected(timeout=20)
+        assert isinstance(caught.value.causes["m003"], ConnectionRefusedError)
+        fakes["m003"].refusing = False
+        assert await group.wait_connected(timeout=20)
+
+
+async def test_a_sensor_is_waited_for_at_enough_of_them_with_grace_for_the_rest(manual_clock):
+    async with array(4) as (fakes, group):
+        await group.wait_connected()
+
+        async def change():
+            for seconds, name in ((1.0, "m000"), (2.0, "m001"), (2.5, "m002"), (9.0, "m003")):
+                await manual_clock.advance(seconds - (manual_clock.monotonic() - begin))
+                fakes[name].set("mode", "slew")
+
+        begin = manual_clock.monotonic()
+        changing = asyncio.create_task(change())
+        results = await group.wait_for("mode", "slew", quorum=2, timeout=30, grace=1.0)
+        assert manual_clock.monotonic() - begin == pytest.approx(3.0)
+        assert results.succeeded.keys() == {"m000", "m001", "m002"}
+        assert isinstance(results["m003"], TimeoutError)
+        assert await group.wait_for("mode", "slew", timeout=30)
+        await changing
+        with pytest.raises(GroupError, match=r"0 of 4 devices, and 3 are needed"):
+            await group.wait_for("mode", "never", quorum=0.7, timeout=2)
+        with pytest.raises(GroupError, match="there is no sensor 'nope'"):
+            await group.wait_for("nope", 1, timeout=2)
+
+
+async def test_members_come_and_go_and_pause():
+    async with array(2) as (_, group), FakeDevice(sensors={"x": FakeSensor()}) as late:
+        await group.wait_connected()
+        await group.add("late", DeviceClient("late", connector=late.connector))
+        await group.wait_connected()
+        assert group.sensor["late.x"].name == "x"
+        with pytest.raises(UsageError, match="already"):
+            await group.add("late", ("nowhere", 1))
+        group.set_active("m001", active=False)
+        assert group.active == ["m000", "late"]
+        assert set(await group.request("watchdog")) == {"m000", "late"}
+        assert (await group["m001"].req.watchdog()).ok
+        removed = await group.remove("late")
+        assert not removed.connected
+        assert "late.x" not in group.sensor
+        assert "m001.rate" in group.sensor
+        assert "set-rate" in group.req
+
+
+async def test_a_client_of_somebody_elses_is_left_open():
+    async with FakeDevice() as fake, DeviceClient("fake", connector=fake.connector) as client:
+        async with DeviceGroup({"a": client}) as group:
+            assert await group.request("watchdog")
+        assert (await client.req.watchdog()).ok
+
+
+async def test_what_did_not_reach_a_device_is_asked_again_and_what_may_have_is_not():
+    retries = Retry(attempts=3, backoff=Backoff(initial=1.0, randomness=0.0))
+    async with array(2, retries=retries) as (fakes, group):
+        await group.wait_connected()
+        fakes["m000"].on("set-rate", reply=None)
+        fakes["m001"].refusing = True
+        fakes["m001"].end()
+        await group["m001"].wait_disconnected()
+
+        async def back():
+            await asyncio.sleep(7.0)
+            fakes["m001"].refusing = False
+
+        coming = asyncio.create_task(back())
+        results = await group.req.set_rate(1)
+        await coming
+        assert isinstance(results["m000"], RequestTimeout)
+        assert len(fakes["m000"].requests.requests("set-rate")) == 1
+        assert results["m001"].ok
+
+
+async def test_an_inactive_or_closed_member_does_not_hang_the_group():
+    async with array(2) as (_, group):
+        await group.wait_connected()
+        await group["m001"].close()
+        results = await group.request("watchdog")
+        assert results["m000"].ok
+        assert isinstance(results["m001"], UsageError)
+        with pytest.raises(GroupError) as caught:
+            await group.wait_connected(timeout=5)
+        assert isinstance(caught.value.causes["m001"], NotConnected)
+
+
+async def test_cancelling_leaves_nothing():
+    async with array(2) as (fakes, group):
+        await group.wait_connected()
+        fakes["m000"].on("set-rate", reply=("fail", "no"))
+        fakes["m001"].on("set-rate", reply=None)
+        asking = asyncio.create_task(group.req.set_rate(1, timeout=None))
+        await asyncio.get_running_loop().clock.settle()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+
+@pytest.mark.parametrize(
+    ("quorum", "count", "enough"),
+    [
+        (None, 5, 5),
+        (3, 5, 3),
+        (0, 5, 0),
+        (0.9, 10, 9),
+        (0.7, 10, 7),
+        (0.71, 10, 8),
+        (1.0, 7, 7),
+        (1, 7, 1),
+        (0.0, 4, 0),
+    ],
+)
+def test_how_many_a_quorum_is(quorum, count, enough):
+    assert needed(quorum, count) == enough
+
+
+@pytest.mark.parametrize(
+    ("quorum", "error"), [(6, ValueError), (1.5, ValueError), (-1, ValueError), ("all", TypeError), (True, TypeError)]
+)
+def test_a_quorum_that_is_none_is_an_error(quorum, error):
+    with pytest.raises(error):
+        needed(quorum, 5)
+
+
+def test_no_results_are_true():
+    assert GroupResults({})
