@@ -59,6 +59,7 @@ class FakeDevice:
         peers: the clients that are connected, each a :class:`Peer`, the oldest first.
         mids: whether replies carry the ids of their requests; by the protocol's flags, unless changed.
         refusing: new clients are refused.
+        lingering: connections whose client has finished sending stay open.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class FakeDevice:
         self.help: dict[str, str] = {}
         self.peers: list[Peer] = []
         self.mids = self.dialect.message_ids
-        self.refusing = False
+        self.refusing = self.lingering = False
         self._banner = None if banner is None else tuple(banner)
         self._version = version
         self._chunk = chunk
@@ -287,7 +288,8 @@ class FakeDevice:
 
     def _finished(self, peer: Peer) -> None:
         """Close when the client has, as devices do; a client that closes waits for it."""
-        peer.transport.close()
+        if not self.lingering:
+            peer.transport.close()
 
     def _gone(self, peer: Peer) -> None:
         if peer in self.peers:

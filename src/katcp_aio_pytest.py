@@ -1,16 +1,17 @@
 """Fixtures for pytest. Law: a test that asks for none of them runs as it would without this module.
 
-Loaded by itself where the package is installed. The fixtures need pytest-asyncio 1.5 or later, in either of its modes;
-each lasts for one test, and cleans up after it.
+Loaded by itself where the package is installed, by all of a project's test runs: so it stands beside the package, whose
+import takes a tenth of a second, and imports it when a fixture is first asked for. The fixtures need pytest-asyncio 1.5
+or later, in either of its modes; each lasts for one test, and cleans up after it.
 
 ``manual_clock``
-    the :class:`ManualClock` that drives this test's event loop.
+    the ``ManualClock`` that drives this test's event loop.
 ``fake_device``
-    a :class:`FakeDevice` of version 5.1.
+    a ``FakeDevice`` of version 5.1.
 ``recorder``
-    a new :class:`Recorder`.
+    a new ``Recorder``.
 ``serve``
-    ``served = await serve(device)`` serves a device in memory until the test ends; see :func:`katcp_aio.testing.serve`.
+    ``served = await serve(device)`` serves a device in memory until the test ends; see ``katcp_aio.testing.serve``.
 """
 
 from __future__ import annotations
@@ -19,24 +20,27 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from .clock import ManualClock, ManualLoop
-from .device import FakeDevice
-from .recorder import Recorder
-from .serving import Served
-from .serving import serve as serve_in_memory
 
 try:
     from pytest_asyncio import fixture as async_fixture
 except ImportError:  # without it, what needs a loop cannot run, and the rest can
     async_fixture = pytest.fixture  # type: ignore[assignment]
 
+if TYPE_CHECKING:
+    from katcp_aio.testing import FakeDevice, ManualClock, Recorder, Served
+
 __all__ = ["fake_device", "manual_clock", "pytest_asyncio_loop_factories", "recorder", "serve"]
 
 _Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
+
+
+def _manual_loop() -> asyncio.AbstractEventLoop:
+    from katcp_aio.testing import ManualLoop  # noqa: PLC0415 - see above
+
+    return ManualLoop()
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
@@ -47,13 +51,15 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Generator[None, _Factori
     """
     factories = yield
     if "manual_clock" in getattr(item, "fixturenames", ()):
-        return {"manual": ManualLoop}
+        return {"manual": _manual_loop}
     return factories or {"asyncio": asyncio.new_event_loop}
 
 
 @async_fixture
 async def manual_clock(request: pytest.FixtureRequest) -> ManualClock:
     """Return the clock that drives this test's event loop; to a test that is no coroutine, a new clock."""
+    from katcp_aio.testing import ManualClock, ManualLoop  # noqa: PLC0415 - see above
+
     loop = asyncio.get_running_loop()
     if isinstance(loop, ManualLoop):
         return loop.clock
@@ -65,6 +71,8 @@ async def manual_clock(request: pytest.FixtureRequest) -> ManualClock:
 @async_fixture
 async def fake_device() -> AsyncIterator[FakeDevice]:
     """Yield a scripted device; it is closed after the test."""
+    from katcp_aio.testing import FakeDevice  # noqa: PLC0415 - see above
+
     async with FakeDevice() as device:
         yield device
 
@@ -72,12 +80,16 @@ async def fake_device() -> AsyncIterator[FakeDevice]:
 @pytest.fixture
 def recorder() -> Recorder:
     """Return a new recorder."""
+    from katcp_aio.testing import Recorder  # noqa: PLC0415 - see above
+
     return Recorder()
 
 
 @async_fixture
 async def serve() -> AsyncIterator[Callable[[Any], Awaitable[Served[Any]]]]:
     """Yield an async function that serves a device in memory; those served are stopped after the test."""
+    from katcp_aio.testing import serve as serve_in_memory  # noqa: PLC0415 - see above
+
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(server: Any) -> Served[Any]:
