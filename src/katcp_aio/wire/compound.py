@@ -145,7 +145,7 @@ def union_type(python: Any, members: Sequence[ValueType[Any]]) -> ValueType[Any]
     """Make the type for a union: the most specific member that can read or hold a value does."""
     ordered = sorted(members, key=lambda member: member.rank)
     names = {member.name for member in members}
-    usage = "|".join(member.usage for member in members)
+    usage = "|".join(dict.fromkeys(member.usage for member in members))
     names -= {"integer"} if names == {"integer", "float"} else set()  # an integer is a float on the wire
     name = names.pop() if len(names) == 1 else "string"
 
@@ -170,7 +170,9 @@ def union_type(python: Any, members: Sequence[ValueType[Any]]) -> ValueType[Any]
         return encode
 
     def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], Any]:
-        decoders = [member.decoder(dialect, lenient=lenient) for member in ordered]
+        decoders = [member.decoder(dialect) for member in ordered]
+        if lenient:
+            decoders += [member.decoder(dialect, lenient=True) for member in ordered]
 
         def decode(raw: bytes) -> Any:
             for decode_one in decoders:

@@ -137,7 +137,9 @@ class Range:
 
     def __contains__(self, value: Any) -> bool:
         """Return whether ``value`` is within; NaN never is."""
-        return bool((self.low is None or self.low <= value) and (self.high is None or value <= self.high))
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        return bool(low <= value <= high)
 
     def __str__(self) -> str:
         low, high = ("" if side is None else str(side) for side in (self.low, self.high))

@@ -32,6 +32,8 @@ _BUILTIN: dict[type, Callable[[Any], ValueType[Any]]] = {
     float: valuetype.float_type,
     str: valuetype.text_type,
     bytes: valuetype.bytes_type,
+    bytearray: valuetype.bytes_type,
+    memoryview: valuetype.bytes_type,
     Timestamp: valuetype.timestamp_type,
     Address: valuetype.address_type,
     enum.Enum: compound.enum_type,
