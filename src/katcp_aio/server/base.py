@@ -25,7 +25,7 @@ from ..model.signature import Signature
 from ..model.strategies import StrategyRegistry
 from ..model.strategies import strategies as all_strategies
 from ..reports import TroubleLog, logger
-from ..version import library_version
+from ..version import library_row
 from ..wire.datatypes import Address
 from ..wire.dialect import Dialect, server_dialect
 from ..wire.message import MessageType
@@ -43,6 +43,7 @@ from .sampling import Sampling
 from .selection import SensorFinder
 from .services import Service, ServiceTasks, end_tasks
 from .session import ClientConnection
+from .staleness import StaleWatch
 
 __all__ = ["DeviceBase"]
 
@@ -65,6 +66,7 @@ class DeviceBase(DeviceHooks):
         strategies: the sampling strategies that clients may ask for.
         limits: the bounds.
         clock: the time.
+        library_row: version and build state of this library, as #version-connect tells them.
         log_level: which records a KatcpLogHandler passes on; one for the whole device (5.1, section 6).
         trouble: what clients did wrong, counted by kind and logged at a bounded rate.
         logger: where the server logs.
@@ -107,6 +109,7 @@ class DeviceBase(DeviceHooks):
         self.logger = logger
         self.log_level = LogLevel.WARN
         self.trouble = TroubleLog(logger, self.clock.monotonic, self.limits.log_rate)
+        self.library_row = library_row()
         self.versions: dict[str, tuple[str, ...]] = {}  #: further components of ?version-list: version, build state
         self._clientele = Clientele(self, multi_client=multi_client)
         self._listeners = Listeners(
@@ -123,6 +126,7 @@ class DeviceBase(DeviceHooks):
         self._unhandled = Signature(self.unhandled_request, skip=1, registry=self.types, dialect=self.dialect)
         self.sensors = SensorSet(clock=self.clock)
         self.sensors.on_change(self._sensor_changed)
+        self._staleness = StaleWatch(self.sensors, self.clock)
         self.finder = SensorFinder(self.sensors, self.limits)
         self.sampling = Sampling(self.sensors, self.dialect, self.clock, self.trouble)
 
@@ -176,6 +180,7 @@ class DeviceBase(DeviceHooks):
                 for client in self.clients:
                     client.disconnect("server could not start")
         self._changes.start()
+        self._staleness.start()
         self._services.start()
 
     def begin_stop(self, timeout: float | None = None, *, restart: bool = False) -> None:
@@ -234,6 +239,7 @@ class DeviceBase(DeviceHooks):
         listened = bool(self.addresses)
         self._listeners.close()
         self._changes.stop()
+        self._staleness.stop()
         deadline = self.clock.monotonic() + grace
         abandoned = await self._clientele.dismiss(reason, deadline)
         await self._end(abandoned, deadline)
@@ -378,12 +384,6 @@ class DeviceBase(DeviceHooks):
     # What is told
 
     @property
-    def library_row(self) -> tuple[str, str]:
-        """Version and build state of this library, as #version-connect tells them."""
-        version = library_version()
-        return f"katcp-aio-{'.'.join(version.split('.')[:2])}", f"katcp-aio-{version}"
-
-    @property
     def device_row(self) -> tuple[str, str]:
         """Version and build state of the device."""
         return self.VERSION, self.BUILD_STATE
@@ -393,4 +393,6 @@ class DeviceBase(DeviceHooks):
         self.inform_all(name, *arguments)
 
     def _sensor_changed(self, name: str, old: Sensor[Any] | None, new: Sensor[Any] | None) -> None:
+        if new is not None and new.stale_after is not None:
+            self._staleness.look()
         self._changes.note("sensor", name, "added" if old is None else "removed" if new is None else "modified")
