@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 
-__all__ = ["library_version"]
+__all__ = ["library_row", "library_version"]
 
 
 @functools.cache
@@ -15,3 +15,9 @@ def library_version() -> str:
         return importlib.metadata.version("katcp-aio")
     except importlib.metadata.PackageNotFoundError:
         return "0"
+
+
+def library_row() -> tuple[str, str]:
+    """Return version and build state as ``#version-connect katcp-library`` tells them (5.1, section 4.2)."""
+    version = library_version()
+    return f"katcp-aio-{'.'.join(version.split('.')[:2])}", f"katcp-aio-{version}"
