@@ -31,6 +31,7 @@ FLOORS = {
     "blocking": 6,
     "testing": 6,
     "cli": 6,
+    "__main__": 6,  # python -m katcp_aio
 }
 
 # Below this floor everything is decided without waiting and without knowing the time.

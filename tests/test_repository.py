@@ -1,11 +1,14 @@
 """The repository's own promises: what README, CI and the hooks say about the tools is what is so."""
 
 import re
+import shlex
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from katcp_aio.cli import make_parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,6 +29,21 @@ def test_readme_commands_do_their_own_set_up(name):
 def test_ci_runs_the_test_command_of_the_readme():
     printed = subprocess.run([ROOT / ".ci" / "run", "--print"], capture_output=True, text=True, check=True)
     assert printed.stdout == marked("test") + "\n"
+
+
+def shell_lines():
+    for block in re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
+        yield from re.findall(r"(?:^|bin/)katcp (.*?)(?:  |$)", block, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", list(shell_lines()))
+def test_readme_uses_the_katcp_command_as_it_is(line):
+    options = make_parser().parse_args(shlex.split(line.removesuffix("&")))
+    assert options.command == line.split()[0]
+
+
+def test_readme_shows_the_demo_and_the_commands():
+    assert [line.split()[0] for line in shell_lines()] == ["demo", "demo", "sensors", "call", "watch"]
 
 
 def test_the_core_has_three_dependencies():

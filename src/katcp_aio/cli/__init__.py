@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
-__all__ = ["main"]
+__all__ = ["main", "make_parser"]
 
 EXIT_FAILED = 1  # it went wrong, or the device said no
 EXIT_TIMEOUT = 2  # the device did not answer in time
