@@ -101,6 +101,17 @@ async def test_stop_makes_the_slew_fail_and_tells_where(served, antenna, manual_
     assert antenna.slews.value == 0
 
 
+async def test_a_slew_that_was_stopped_has_nothing_to_do_with_the_next_one(served, antenna, manual_clock):
+    first, second = served.peer(), served.peer()
+    stopped = asyncio.ensure_future(first.ask("?slew[1] 90 45", timeout=60))
+    await manual_clock.advance(1)
+    await ask(served, manual_clock, "?stop[1]", seconds=0)
+    arrived = asyncio.ensure_future(second.ask("?slew[1] 10 89", timeout=60))
+    await manual_clock.advance(10)
+    assert [(await answer)[-1].arguments[0] for answer in (stopped, arrived)] == [b"fail", b"ok"]
+    assert antenna.slews.value == 1
+
+
 async def test_one_slew_at_a_time(served, manual_clock):
     slew = asyncio.ensure_future(served.peer().ask("?slew[1] 90 45", timeout=60))
     await manual_clock.advance(1)

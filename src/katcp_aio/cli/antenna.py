@@ -120,6 +120,7 @@ class Antenna(DeviceServer):
         self._az, self._el = Drive(STOW[0], 10.0, 5.0), Drive(STOW[1], 5.0, 2.5)
         self._receiver, self._motor = Drift(18.0, 0.3, 2.0, dice), Drift(25.0, 0.2, 5.0, dice)
         self._wind = Drift(6.0, 0.8, 4.0, dice)
+        self._slew_ended: asyncio.Future[bool] | None = None  # and whether it arrived
         self._then = Mode.STOP  # what comes after a slew
         self._fault_in = self._next_fault()  # seconds
         self._repair_in = 0.0
@@ -149,12 +150,12 @@ class Antenna(DeviceServer):
             raise FailReply(f"Not in a wind of {self.wind.value:.0f} m/s")
         self._az.target, self._el.target = az, el
         self._then = Mode[then.upper()]
+        self._slew_ended = ended = asyncio.get_running_loop().create_future()
         self.mode.value = Mode.SLEW
-        before = self.slews.value
-        while self.mode.value is Mode.SLEW:
+        while not ended.done():
             yield self.azimuth.value, self.elevation.value
-            await asyncio.sleep(REPORT)
-        if self.slews.value == before:  # another request took it out of its way
+            await asyncio.wait([ended], timeout=REPORT)
+        if not ended.result():  # another request stopped it on its way
             raise FailReply(f"Stopped at azimuth {self.azimuth.value:.1f}, elevation {self.elevation.value:.1f}")
 
     async def request_stop(self, ctx: RequestContext) -> tuple[float, float]:
@@ -208,8 +209,8 @@ class Antenna(DeviceServer):
         self._az.step(seconds)
         self._el.step(seconds)
         if mode is Mode.SLEW and self._az.arrived and self._el.arrived:
-            self.mode.value = self._then
             self.slews.value += 1
+            self._end_slew(self._then, arrived=True)
 
     def _step_fault(self, seconds: float) -> None:
         if self.fault.value is Fault.NONE:
@@ -232,7 +233,12 @@ class Antenna(DeviceServer):
     def _halt(self, mode: Mode) -> None:
         self._az.halt()
         self._el.halt()
+        self._end_slew(mode, arrived=False)
+
+    def _end_slew(self, mode: Mode, *, arrived: bool) -> None:
         self.mode.value = mode
+        if self._slew_ended is not None and not self._slew_ended.done():
+            self._slew_ended.set_result(arrived)
 
 
 def _fault_status(fault: Fault) -> Status:
