@@ -1,5 +1,6 @@
 import enum
 import math
+from pathlib import Path
 
 import attrs
 import pytest
@@ -375,3 +376,46 @@ def test_a_strategy_or_a_line_for_the_client(name, params, sensor, dialect):
         assert wakes(strategy, value=sensor.value) >= Limits().min_period * 0.999
     assert told.isascii()
     assert told == "" or told.isprintable()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The picture in the documentation
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "strategies.md"
+COLUMN = 24  # where the rows of the picture begin; four characters are one second
+
+
+def picture():
+    """The rows of the picture: what it says -> [(seconds, value), ...]."""
+    rows = PAGE.read_text(encoding="utf-8").partition("```text\n")[2].partition("```")[0].splitlines()
+    found = {}
+    for row in rows:
+        words = row[:COLUMN].strip()
+        if words:
+            found[words] = [(at / 4, int(digit)) for at, digit in enumerate(row[COLUMN:]) if digit.isdigit()]
+    return found
+
+
+def reports(text, history, until):
+    strategy, queue, sent = make(text, COUNT), list(history), []
+    reading = Reading(0.0, Status.NOMINAL, queue.pop(0)[1])
+    strategy.start(reading, 0.0)
+    if strategy.reports:
+        sent.append((0.0, reading.value))
+    while (now := min(strategy.wake_at, queue[0][0] if queue else math.inf)) <= until:
+        if queue and queue[0][0] == now:
+            reading = Reading(now, Status.NOMINAL, queue.pop(0)[1])
+            report = strategy.on_reading(reading, now)
+        else:
+            report = strategy.on_wake(reading, now)
+        if report:
+            sent.append((now, reading.value))
+    return sent
+
+
+def test_the_picture_shows_what_is_sent():
+    rows = picture()
+    del rows["seconds"]
+    history = rows.pop("set to")
+    assert {row.split(" ")[0] for row in rows} == set(NAMES)
+    assert {text: reports(text, history, 13.5) for text in rows} == rows
