@@ -3,13 +3,17 @@
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+import attrs
 from sphinx.application import Sphinx
+
+from katcp_aio import Limits
 
 __all__ = ["setup"]
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "src" / "katcp_aio"
 API = HERE / "reference" / "api"  # written anew by each build
+LIMITS_TABLE = HERE / "reference" / "limits-table.md"  # as well
 
 project = "katcp_aio"
 author = "katcp_aio developers"
@@ -18,7 +22,7 @@ release = installed_version("katcp-aio")
 version = release
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "reference/limits-table.md"]
 # The word `type` in an annotation is the builtin, and several classes here have an attribute of that name.
 suppress_warnings = ["ref.python"]
 
@@ -58,6 +62,16 @@ def write_api_pages(_app: Sphinx) -> None:
             target.write_text(text, encoding="utf-8")
 
 
+def write_limits_table(_app: Sphinx) -> None:
+    """Write the table of bounds from the class itself, so that it is never out of date."""
+    lines = ["| bound | default | what it is; what happens beyond it |", "|---|---|---|"]
+    lines += [f"| `{field.name}` | {field.default:,} | {field.metadata['reason']} |" for field in attrs.fields(Limits)]
+    text = "\n".join(lines) + "\n"
+    if not LIMITS_TABLE.exists() or LIMITS_TABLE.read_text(encoding="utf-8") != text:
+        LIMITS_TABLE.write_text(text, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> None:
     """Register what this file adds to Sphinx."""
     app.connect("builder-inited", write_api_pages)
+    app.connect("builder-inited", write_limits_table)
