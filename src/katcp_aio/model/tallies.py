@@ -17,7 +17,6 @@ from .sensor import Sensor
 
 __all__ = ["AllOf", "Count", "Latest", "Rule", "Sum", "Tally", "Worst"]
 
-_SCALE = 1074  # every float is a whole multiple of 2 ** -1074, the smallest one
 
 
 class Tally:
@@ -54,7 +53,10 @@ class Sum(Tally):
         self._whole = whole
         self._least = least
         self._valid = 0
-        self._units = 0  # the sum of all that is finite, in 2 ** -1074: exact, so that taking away undoes adding
+        # What is finite adds up to _units / _unit, exactly, so that taking away undoes adding. _unit is the largest
+        # denominator seen: a power of two, and at most 2 ** 1074, for that is how small floats get.
+        self._units = 0
+        self._unit = 1
         self._special = {math.inf: 0, -math.inf: 0, math.nan: 0}
 
     def include(self, sensor: Sensor[Any], reading: Reading[Any]) -> None:
@@ -74,21 +76,24 @@ class Sum(Tally):
             if not math.isfinite(value):
                 self._special[value if abs(value) == math.inf else math.nan] += sign
                 return
-        numerator, denominator = value.as_integer_ratio()  # the denominator is a power of two
-        self._units += sign * (numerator << (_SCALE + 1 - denominator.bit_length()))
+        numerator, denominator = value.as_integer_ratio()
+        if denominator > self._unit:
+            self._units *= denominator // self._unit
+            self._unit = denominator
+        self._units += sign * numerator * (self._unit // denominator)
 
     def outcome(self) -> Outcome:
         """Return the sum, with the status of the aggregate's own ranges if there are enough readings."""
         status = None if self._valid >= self._least else Status.UNKNOWN
         if self._whole:
-            return status, self._units >> _SCALE
+            return status, self._units
         high, low, nan = self._special.values()
         if nan or (high and low):
             return status, math.nan
         if high or low:
             return status, math.inf if high else -math.inf
         try:
-            return status, self._units / (1 << _SCALE)  # rounded correctly: int / int is
+            return status, self._units / self._unit  # rounded correctly: int / int is
         except OverflowError:
             return status, math.inf if self._units > 0 else -math.inf
 
