@@ -116,6 +116,7 @@ class DeviceBase(DeviceHooks):
             self.make_protocol, host=host, port=port, path=path, sock=sock, ssl=ssl, limits=self.limits
         )
         self._state = _State.STOPPED
+        self.loop: asyncio.AbstractEventLoop | None = None  #: in which it serves, once it has been started
         self._chores: set[asyncio.Task[object]] = set()  # hooks that run beside
         self._services = ServiceTasks(self._service_failed)
         self._changes = InterfaceChanges(self._tell_change, self.limits.max_interface_changes)
@@ -161,6 +162,7 @@ class DeviceBase(DeviceHooks):
             raise UsageError(f"the server is {self._state.value} already")
         self._failure = None
         self._stopped = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
         await self._start(listen=listen)
 
     async def _start(self, *, listen: bool, same_port: bool = False) -> None:

@@ -67,8 +67,9 @@ class RequestContext:
 
     @property
     def logger(self) -> logging.LoggerAdapter[Any]:
-        """A logger whose lines name the client and the request."""
-        return RequestLogger(logger, {"client": self.client.description, "request": self.message.name})
+        """A logger whose lines name the client and the request; as Python knows it, ``katcp_aio.request``."""
+        extra = {"client": self.client.description, "request": self.message.name}
+        return RequestLogger(logger.getChild("request"), extra)
 
     @property
     def inform_head(self) -> bytes:

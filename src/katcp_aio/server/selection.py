@@ -60,8 +60,8 @@ class SensorFinder:
             turns: whose time it is; others have their turn while many names are looked through.
 
         Raises:
-            FailReply: there is no such sensor, or the regular expression is malformed, not allowed or takes too long. One
-                that nothing matches is no failure.
+            FailReply: there is no such sensor, or the regular expression is malformed, not allowed or takes too long.
+                One that nothing matches is no failure.
             ConnectionLost: the client went.
         """
         if raw is None or raw == b"//":

@@ -1,0 +1,169 @@
+"""Python's log as #log informs (5.1, section 6). Law: logging never waits, never fails, and never logs about itself."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import functools
+import logging
+from collections.abc import Iterable
+from typing import Protocol
+
+from ..connection import Connection
+from ..wire.datatypes import Timestamp
+from ..wire.dialect import Dialect
+from ..wire.message import MessageType
+from .context import format_line
+
+__all__ = ["KatcpLogHandler", "LogLevel", "LoggedClient", "LoggingServer"]
+
+_HEAD = MessageType.INFORM.head("log")
+_LIBRARY = "katcp_aio"  # what the library itself logs is the operator's: it tells of clients, and of its inside
+_HANDLERS = "katcp_aio.request"  # what handlers log by way of their context is the device's
+_MAX_WAITING = 1000  # records of other threads that the loop has not come to yet; more: dropped
+
+
+@functools.total_ordering
+class LogLevel(enum.Enum):
+    """The levels of table 7, by the numbers of Python's :mod:`logging`; ordered as these are: ``WARN > INFO``."""
+
+    OFF = 100  #: nothing is sent
+    FATAL = logging.CRITICAL
+    ERROR = logging.ERROR
+    WARN = logging.WARNING
+    INFO = logging.INFO
+    DEBUG = logging.DEBUG
+    TRACE = 5  #: for which Python has no name of its own
+    ALL = 0  #: everything is sent
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, LogLevel):
+            return NotImplemented
+        return bool(self.value < other.value)
+
+    @property
+    def python(self) -> int:
+        """The level for ``logger.setLevel``."""
+        return int(self.value)
+
+    @classmethod
+    def from_python(cls, level: int) -> LogLevel:
+        """Return the level of a record: the nearest one that is not above it, FATAL and TRACE being the ends."""
+        for member in _OF_RECORDS:
+            if level >= member.value:
+                return member
+        return cls.TRACE
+
+
+_OF_RECORDS = (LogLevel.FATAL, LogLevel.ERROR, LogLevel.WARN, LogLevel.INFO, LogLevel.DEBUG)
+
+
+class LoggedClient(Protocol):
+    """What of a client is needed here; a ``ClientConnection`` is one."""
+
+    @property
+    def connection(self) -> Connection:
+        """Where the lines go."""
+
+    @property
+    def log_limit(self) -> LogLevel | None:
+        """The level from which this client is sent records; None: the device's."""
+
+
+class LoggingServer(Protocol):
+    """What of a server is needed here; a ``DeviceServer`` is one."""
+
+    @property
+    def clients(self) -> Iterable[LoggedClient]:
+        """Who is told."""
+
+    @property
+    def log_level(self) -> LogLevel:
+        """The level from which records are sent."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How lines are written."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that it serves in; None before it was started."""
+
+
+class KatcpLogHandler(logging.Handler):
+    """Sends records to the clients of a server: ``logging.getLogger("pump").addHandler(KatcpLogHandler(server))``.
+
+    ``server.log_level``, which clients set with ?log-level, says from which level on; the handler's and the loggers'
+    own levels hold besides. A client that does not read misses records rather than having them pile up. Only the
+    message is sent, or what a formatter makes of it if one is set: a traceback stays in the log. What the library logs
+    itself is not sent, but for what handlers log with ``ctx.logger``. May be used from any thread.
+
+    Args:
+        server: whose clients are told.
+        level: the handler's own level, as for any handler.
+    """
+
+    def __init__(self, server: LoggingServer, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self.addFilter(_is_the_devices)
+        self.dropped = 0  #: records that a client or the loop was too slow for
+        self._server = server
+        self._busy = False  # in the loop's thread: whatever is logged because a record is sent is not sent
+        self._waiting = 0  # records on their way from other threads; the handler's lock guards it
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record, in the loop's thread; from other threads, soon. Called by :mod:`logging`, under its lock."""
+        loop = self._server.loop
+        if loop is None or loop.is_closed():
+            return
+        try:
+            text = record.getMessage() if self.formatter is None else self.format(record)
+        except Exception:  # noqa: BLE001 - arguments that do not fit the text, as any handler reports it
+            self.handleError(record)
+            return
+        level = LogLevel.from_python(record.levelno)
+        try:
+            here = asyncio.get_running_loop() is loop
+        except RuntimeError:
+            here = False
+        if here:
+            self._send(level, record.created, record.name, text)
+        elif self._waiting >= _MAX_WAITING:
+            self.dropped += 1
+        else:
+            self._waiting += 1
+            try:
+                loop.call_soon_threadsafe(self._arrive, level, record.created, record.name, text)
+            except RuntimeError:  # the loop was closed since
+                self._waiting -= 1
+
+    def _arrive(self, level: LogLevel, created: float, name: str, text: str) -> None:
+        self.acquire()
+        self._waiting -= 1
+        self.release()
+        self._send(level, created, name, text)
+
+    def _send(self, level: LogLevel, created: float, name: str, text: str) -> None:
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            server = self._server
+            line = None
+            for client in server.clients:
+                if level < (client.log_limit or server.log_level):
+                    continue
+                if client.connection.paused:
+                    self.dropped += 1
+                    continue
+                if line is None:
+                    line = format_line(_HEAD, (level, Timestamp(created), name, text), server.dialect)
+                client.connection.write(line)
+        finally:
+            self._busy = False
+
+
+def _is_the_devices(record: logging.LogRecord) -> bool:
+    """Return whether a record is not the library's own."""
+    name = record.name + "."
+    return not name.startswith(_LIBRARY + ".") or name.startswith(_HANDLERS + ".")
