@@ -18,7 +18,6 @@ from .sensor import Sensor
 __all__ = ["AllOf", "Count", "Latest", "Rule", "Sum", "Tally", "Worst"]
 
 
-
 class Tally:
     """What some readings come to. Subclass it for an aggregate of one's own.
 
