@@ -1,8 +1,10 @@
 """The fixtures that a user's tests get by installing the package."""
 
 import asyncio
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -120,15 +122,24 @@ def run_project(folder, tests, *options, conftest="", ini=_INI):
     ).stdout
 
 
-@pytest.mark.parametrize("mode", ["auto", "strict"])
-def test_in_a_project_without_settings(tmp_path, mode):
-    output = run_project(tmp_path, _TESTS.format(loop="_UnixSelectorEventLoop"), "--asyncio-mode", mode)
+def test_in_a_project_in_strict_mode(tmp_path):
+    output = run_project(tmp_path, _TESTS.format(loop="_UnixSelectorEventLoop"), "--asyncio-mode", "strict")
     assert "3 passed" in output, output
 
 
 def test_in_a_project_that_chooses_its_loop(tmp_path):
     output = run_project(tmp_path, _TESTS.format(loop="Loop"), conftest=_OWN_LOOP)
     assert "3 passed" in output, output
+
+
+_PAGE = Path(__file__).parents[2] / "docs" / "howto" / "test-a-device.md"
+
+
+def test_the_tests_that_the_documentation_shows_pass(tmp_path):
+    pump, tests = re.findall(r"```python\n(.*?)```", _PAGE.read_text(encoding="utf-8"), re.DOTALL)[:2]
+    (tmp_path / "pump.py").write_text(pump, encoding="utf-8")
+    output = run_project(tmp_path, tests, "--asyncio-mode", "auto")
+    assert "4 passed" in output, output
 
 
 _PLAIN_TESTS = """
