@@ -85,6 +85,17 @@ async def test_handlers_plain_and_async(device):
     peer.received.assert_inform("note", "here")
 
 
+async def test_a_handler_with_a_bug_fails_the_test_and_not_its_patience():
+    device = FakeDevice()
+    device.on("broken", lambda peer, request: 1 / 0)
+    reply = (await join(device).ask("?broken"))[-1]
+    assert reply.arguments[0] == b"fail"
+    assert b"ZeroDivisionError" in reply.arguments[1]
+    with pytest.raises(ZeroDivisionError):
+        await device.close()
+    await device.close()
+
+
 async def test_an_answer_may_come_late_and_does_not_hold_up_others(manual_clock):
     async with FakeDevice(banner=()) as device:
         device.on("slow", delay=10)

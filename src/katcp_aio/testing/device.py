@@ -21,7 +21,7 @@ from typing import Self
 import attrs
 
 from ..connection import Connection
-from ..errors import MalformedMessage, RequestError
+from ..errors import FailReply, MalformedMessage, RequestError
 from ..limits import Limits
 from ..wire.datatypes import Timestamp
 from ..wire.dialect import Dialect, parse_version
@@ -85,6 +85,7 @@ class FakeDevice:
         self._standard = Standard(self)
         self._arrivals = Recorder()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._errors: list[Exception] = []  # of the test's handlers
         self._listener: asyncio.Server | None = None
 
     # Where clients reach it
@@ -114,7 +115,11 @@ class FakeDevice:
         return address
 
     async def close(self) -> None:
-        """End all connections and all that is still to be answered; :attr:`requests` stays."""
+        """End all connections and all that is still to be answered; :attr:`requests` stays.
+
+        Raises:
+            Exception: the first that a handler of the test raised, other than a refusal.
+        """
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -125,6 +130,9 @@ class FakeDevice:
         for peer in list(self.peers):
             peer.transport.abort()
             await peer.close()
+        if self._errors:
+            errors, self._errors = self._errors, []
+            raise errors[0]
 
     async def __aenter__(self) -> Self:
         return self
@@ -329,6 +337,9 @@ class FakeDevice:
                 script = script.returned(await result if inspect.isawaitable(result) else result)
             except RequestError as error:
                 script = script.raised(error)
+            except Exception as error:  # noqa: BLE001 - kept for the test, which is waiting for an answer now
+                self._errors.append(error)
+                script = script.raised(FailReply(f"the test's handler raised {error!r}"))
         self._answer(peer, request, script)
 
     def _answer(self, peer: Peer, request: Message, script: Script) -> None:
