@@ -19,6 +19,7 @@ from .tallies import AllOf, Count, Latest, Rule, Sum, Tally, Worst
 __all__ = ["AggregateSensor"]
 
 T = TypeVar("T")
+V = TypeVar("V")
 PyType = type[T]  # inside the class, `type` is the sensor's
 
 Sources = SensorSet | Iterable[Sensor[Any]]  #: a set, which is followed; or some sensors, for good
@@ -140,7 +141,7 @@ class AggregateSensor(Sensor[T]):
         description: str = "Sum of other sensors",
         units: str = "",
         **options: Any,
-    ) -> AggregateSensor[Any]:
+    ) -> AggregateSensor[float]:
         """Return the sum of numbers. Readings without a valid value do not count.
 
         ``type`` is float, for integer and float sensors, or int, for integer sensors. With fewer than ``least`` valid
@@ -160,7 +161,7 @@ class AggregateSensor(Sensor[T]):
         description: str = "Number of other sensors",
         units: str = "",
         **options: Any,
-    ) -> AggregateSensor[Any]:
+    ) -> AggregateSensor[int]:
         """Return the number of sensors with a reading for which ``where`` is true; by default, with a valid one."""
         return cls(int, name, description, units, sensors=sensors, match=match, rule=Count(where), **options)
 
@@ -173,10 +174,36 @@ class AggregateSensor(Sensor[T]):
         *,
         description: str = "Worst status of other sensors",
         **options: Any,
-    ) -> AggregateSensor[Any]:
+    ) -> AggregateSensor[Status]:
         """Return the worst status (:attr:`Status.severity`), as status and as value; ``unknown`` without sensors."""
         return cls(Status, name, description, sensors=sensors, match=match, rule=Worst(), **options)
 
+    @overload
+    @classmethod
+    def latest(
+        cls,
+        type: PyType[V] | ValueType[V],
+        name: str,
+        sensors: Sources,
+        match: Match = None,
+        *,
+        description: str = ...,
+        units: str = ...,
+        **options: Any,
+    ) -> AggregateSensor[V]: ...
+    @overload
+    @classmethod
+    def latest(
+        cls,
+        type: object,
+        name: str,
+        sensors: Sources,
+        match: Match = None,
+        *,
+        description: str = ...,
+        units: str = ...,
+        **options: Any,
+    ) -> AggregateSensor[Any]: ...
     @classmethod
     def latest(
         cls,
@@ -203,7 +230,7 @@ class AggregateSensor(Sensor[T]):
         *,
         description: str = "Whether all other sensors are true",
         **options: Any,
-    ) -> AggregateSensor[Any]:
+    ) -> AggregateSensor[bool]:
         """Return whether all boolean sensors are true.
 
         One that is false decides. If none is, one without a valid reading makes the status ``unknown``.
