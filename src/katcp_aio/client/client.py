@@ -6,13 +6,12 @@ The parts: ``link.py`` keeps the connection, ``desk.py`` the requests, ``states.
 from __future__ import annotations
 
 import asyncio
-import enum
 import ssl as ssl_module
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Final, Self, overload
+from typing import Any, Self, overload
 
 import async_timeout
 
@@ -31,23 +30,13 @@ from .link import Link, reason_of
 from .replies import Reply, decode_values, in_seconds, reply_error
 from .states import Lifecycle, State
 from .stream import InformStream, Mailbox
+from .timeouts import DEFAULT, Default
+from .upload import upload
 
-__all__ = ["DEFAULT", "Client", "Default"]
+__all__ = ["Client"]
 
 _BACKOFF = Backoff()
 _OK = (b"ok",)
-
-
-class Default(enum.Enum):
-    """The type of :data:`DEFAULT`."""
-
-    DEFAULT = "default"
-
-    def __repr__(self) -> str:
-        return "DEFAULT"
-
-
-DEFAULT: Final = Default.DEFAULT  #: as a timeout: the device's own hint for the request, or else the client's timeout
 
 
 class Client:
@@ -332,6 +321,12 @@ class Client:
         if slot.dialect.time_scale != 1.0:
             result = in_seconds(result, slot.dialect)
         return Reply(result, slot.informs)
+
+    async def upload(
+        self, port: int, data: bytes | bytearray | memoryview | Iterable[bytes], *, timeout: float | None = 30.0
+    ) -> int:
+        """Send ``data`` to another TCP port of the device, and return how many bytes; see :func:`upload`."""
+        return await upload(self.host, port, data, timeout=timeout)
 
     # Informs
 

@@ -16,7 +16,7 @@ from ..model.reading import Reading
 from ..reports import report_exception
 from ..wire.dialect import INTERFACE_CHANGED
 from .backoff import Backoff
-from .client import DEFAULT, Client, Default
+from .client import Client
 from .following import Condition
 from .host import Host
 from .inventory import Changes
@@ -28,6 +28,7 @@ from .sampler import sweep
 from .sensors import SensorTable
 from .states import State
 from .sync import Synchroniser
+from .timeouts import DEFAULT, Default
 from .wishes import Sampling, Wishes
 
 __all__ = ["DeviceClient"]

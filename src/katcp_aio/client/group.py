@@ -14,7 +14,6 @@ import attrs
 
 from ..errors import GroupError, UsageError
 from ..model.reading import Reading
-from .client import DEFAULT, Default
 from .device import DeviceClient, Which
 from .following import Condition
 from .names import Directory, NameSpace, attribute_name
@@ -22,6 +21,7 @@ from .remote_sensor import RemoteSensor
 from .requests import RequestFunction
 from .results import GroupResults, Quorum, Retry, ask_all, needed
 from .states import State
+from .timeouts import DEFAULT, Default
 
 __all__ = ["DeviceGroup"]
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, cast
 
-from .client import DEFAULT, Client, Default
+from .client import Client
 from .names import attribute_name
 from .replies import Reply
+from .timeouts import DEFAULT, Default
 from .usage import signature_of
 
 __all__ = ["RequestFunction", "request_function"]
