@@ -42,11 +42,11 @@ from .model.reporting import Strategy
 from .model.sensor import Sensor
 from .model.sensorset import SensorSet
 from .model.strategies import register_strategy
-from .server.access import Access
+from .server.access import READ_ONLY, Access, Permission, Rule
 from .server.context import RequestContext
 from .server.device import DeviceServer
 from .server.handlers import request
-from .server.logs import LogLevel
+from .server.logs import KatcpLogHandler, LogLevel
 from .server.runner import run
 from .server.session import ClientConnection
 from .version import library_version
@@ -57,6 +57,7 @@ from .wire.parser import MessageParser
 from .wire.values import register_type
 
 __all__ = [
+    "READ_ONLY",
     "Access",
     "Address",
     "AggregateSensor",
@@ -76,6 +77,7 @@ __all__ = [
     "GroupResults",
     "InvalidReply",
     "KatcpError",
+    "KatcpLogHandler",
     "Limits",
     "LineTooLong",
     "LogLevel",
@@ -86,6 +88,7 @@ __all__ = [
     "MessageType",
     "NotConnected",
     "Now",
+    "Permission",
     "ProtocolError",
     "Range",
     "Reading",
@@ -97,6 +100,7 @@ __all__ = [
     "RequestProxy",
     "RequestTimeout",
     "Retry",
+    "Rule",
     "Sensor",
     "SensorMirror",
     "SensorSet",
