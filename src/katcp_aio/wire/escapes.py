@@ -5,12 +5,14 @@ A byte is looked for as a number: ``92 in argument`` takes 20 ns, and ``b"\\" in
 
 from __future__ import annotations
 
-__all__ = ["SPECIAL", "escape", "unescape", "unescape_known"]
+from collections.abc import Sequence
+
+__all__ = ["SPECIAL", "escape", "escape_all", "unescape", "unescape_known"]
 
 SPECIAL = b"\\ \0\n\r\x1b\t"  #: what an argument cannot hold unescaped
 
 _BACKSLASH, _BLANK = SPECIAL[:2]
-_RARE = b"\0\n\r\x1b\t"
+_RARE = b"\0\r\x1b\t"
 _CODES = ((b"\\_", b" "), (b"\\@", b""), (b"\\0", b"\0"), (b"\\r", b"\r"), (b"\\t", b"\t"), (b"\\e", b"\x1b"))
 _SWAP = bytes.maketrans(b"\n\\", b"\\\n")
 _SHOWN = 60  # bytes of an argument in an error text
@@ -23,20 +25,27 @@ def escape(argument: bytes) -> bytes:
     # Nothing to escape is the common case, and this the fastest way to see it, for ten bytes and for a megabyte.
     if len(argument.translate(None, SPECIAL)) == len(argument):
         return argument
-    # replace() runs at the speed of memory, which matters for megabytes; the backslash has to be first.
-    if _BACKSLASH in argument:
+    return _escape_line(argument).replace(b"\n", b"\\n")
+
+
+def escape_all(arguments: Sequence[bytes]) -> bytes:
+    """Return what :func:`escape` returns for each, with a blank between them."""
+    # All in one piece, with line ends between them: a third of the time of one by one.
+    body = b"\n".join(arguments)
+    if body.count(b"\n") != len(arguments) - 1 or b"" in arguments:
+        return b" ".join([escape(argument) for argument in arguments])
+    return _escape_line(body).replace(b"\n", b" ")
+
+
+def _escape_line(argument: bytes) -> bytes:
+    """Escape all but line ends. replace() runs at the speed of memory, which matters for megabytes."""
+    if _BACKSLASH in argument:  # before all others, which bring new ones
         argument = argument.replace(b"\\", b"\\\\")
     if _BLANK in argument:
         argument = argument.replace(b" ", b"\\_")
     if len(argument.translate(None, _RARE)) == len(argument):
         return argument
-    return (
-        argument.replace(b"\0", b"\\0")
-        .replace(b"\n", b"\\n")
-        .replace(b"\r", b"\\r")
-        .replace(b"\x1b", b"\\e")
-        .replace(b"\t", b"\\t")
-    )
+    return argument.replace(b"\0", b"\\0").replace(b"\r", b"\\r").replace(b"\x1b", b"\\e").replace(b"\t", b"\\t")
 
 
 def unescape(argument: bytes) -> bytes:

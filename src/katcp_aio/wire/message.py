@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
 from ..errors import MalformedMessage
-from .escapes import SPECIAL, escape, unescape_known
+from .escapes import SPECIAL, escape_all, unescape_known
 from .values import encode
 
 __all__ = ["KEPT", "MAX_MID", "Message", "MessageType", "parse_line", "read_head"]
@@ -157,7 +157,7 @@ class Message(_Fields):
         body = b" ".join(arguments)
         # One look at all arguments together: without special characters, only the blanks between them go missing.
         if len(body) - len(body.translate(None, SPECIAL)) != len(arguments) - 1 or b"" in arguments:
-            body = b" ".join([escape(argument) for argument in arguments])
+            body = escape_all(arguments)
         return b"%b %b\n" % (head, body) if mid is None else b"%b[%d] %b\n" % (head, mid, body)
 
     def __eq__(self, other: object) -> bool:
