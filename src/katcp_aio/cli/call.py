@@ -11,7 +11,7 @@ import asyncio
 import os
 from collections.abc import Iterable
 
-from katcp_aio import Client
+from katcp_aio import Client, Limits
 
 from ..reports import printable
 from .output import as_text, print_json
@@ -31,7 +31,9 @@ async def call(options: argparse.Namespace) -> int:
     host, port = options.device
     arguments = [os.fsencode(argument) for argument in options.arguments]
     name = options.request.removeprefix("?")
-    async with Client(host, port, timeout=options.timeout, reconnect=None) as client:
+    # Nothing is left to be said after the answer, or after Ctrl-C, so there is no waiting for the device's goodbye.
+    limits = Limits(close_timeout=0.05)
+    async with Client(host, port, timeout=options.timeout, reconnect=None, limits=limits) as client:
         if options.json:
             reply = await client.request(name, *arguments, check=False)
             informs = [[as_text(argument) for argument in inform.arguments] for inform in reply.informs]

@@ -13,7 +13,7 @@ from collections import Counter
 from importlib.metadata import version
 from typing import Any
 
-from katcp_aio import Address, DeviceClient, DeviceServer, InvalidReply, KatcpError, Reading, run
+from katcp_aio import Address, DeviceClient, DeviceServer, InvalidReply, KatcpError, Limits, Reading, run
 
 from ..reports import printable
 from .antenna import Antenna
@@ -66,9 +66,11 @@ async def demonstrate(screen: Screen, host: str, port: int, seconds: float, seed
         KatcpError, OSError: what went wrong.
     """
     screen.title(f"katcp_aio {version('katcp-aio')}: a simulated antenna and its client")
-    async with Antenna(host, port, seed=seed, fault_every=FAULT_EVERY) as antenna:
+    # Ctrl-C ends it in the middle of a slew, and nobody wants to wait for that.
+    limits = Limits(stop_timeout=0.05, close_timeout=0.05)
+    async with Antenna(host, port, seed=seed, fault_every=FAULT_EVERY, limits=limits) as antenna:
         assert antenna.address is not None  # noqa: S101 - it listens
-        async with DeviceClient(*antenna.address) as device:
+        async with DeviceClient(*antenna.address, limits=limits) as device:
             story = Story(device, screen)
             screen.section("What the client found")
             story.introduce(antenna.address)
@@ -130,8 +132,7 @@ class Story:
 
     async def slew_and_follow(self, seconds: float) -> None:
         """Move the antenna and watch its sensors for so many seconds, or until it has arrived."""
-        away = seconds * 0.6
-        azimuth, elevation = round(reach(away, 10.0, 5.0), 1), round(90 - reach(away, 5.0, 2.5), 1)
+        azimuth, elevation = choose_target(seconds * 0.6)
         self.screen.section(f"?slew {azimuth:g} {elevation:g}, and the sensors meanwhile")
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
@@ -176,6 +177,11 @@ class Story:
         self.screen.line(f"  faults     {faults}")
         self.screen.line()
         self.screen.line("katcp demo --serve --port 7147 keeps the antenna running, for clients of yours.")
+
+
+def choose_target(seconds: float) -> tuple[float, float]:
+    """Return an azimuth and an elevation to which the antenna gets from its stow position in so many seconds."""
+    return round(min(160.0, reach(seconds, 10.0, 5.0)), 1), round(max(20.0, 90 - reach(seconds, 5.0, 2.5)), 1)
 
 
 def reach(seconds: float, top_speed: float, acceleration: float) -> float:

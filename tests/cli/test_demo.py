@@ -1,0 +1,22 @@
+import pytest
+
+from katcp_aio.cli.antenna import Drive
+from katcp_aio.cli.demo import choose_target, reach
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.6, 3.6, 18, 2160])
+def test_the_target_is_within_the_limits_of_the_antenna(seconds):
+    azimuth, elevation = choose_target(seconds)
+    assert 0 <= azimuth <= 180
+    assert 15 <= elevation <= 90
+
+
+@pytest.mark.parametrize("seconds", [1.0, 3.6, 10.0])
+def test_the_target_is_as_far_away_as_the_time_allows(seconds):
+    drive = Drive(0.0, 10.0, 5.0)
+    drive.target = reach(seconds, 10.0, 5.0)
+    steps = 0
+    while not drive.arrived:
+        drive.step(0.001)
+        steps += 1
+    assert steps * 0.001 == pytest.approx(seconds, abs=0.05)
