@@ -70,6 +70,7 @@ class Signature:
         "_dialect",
         "_doc",
         "_encode",
+        "_encode_all",
         "_most",
         "_rest",
         "kind",
@@ -97,6 +98,7 @@ class Signature:
         self._doc = inspect.cleandoc(next((layer.__doc__ for layer in layers if layer.__doc__), ""))
         self._dialect = dialect
         self._encode = registry.encode
+        self._encode_all = registry.encode_all
         scope = _Scope(function, layers[-1], namespace)
         parameters: list[Parameter] = []
         defaults: list[object] = []
@@ -154,7 +156,7 @@ class Signature:
         if result is None:
             return []
         if isinstance(result, tuple):
-            return [self._encode(item, self._dialect) for item in result]
+            return self._encode_all(result, self._dialect)
         return [self._encode(result, self._dialect)]
 
     @property

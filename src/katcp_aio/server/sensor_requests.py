@@ -13,12 +13,14 @@ from ..limits import Limits
 from ..model.sensor import Sensor
 from ..model.strategies import Strategy
 from ..wire.dialect import UNKNOWN_SENSOR, Dialect
-from ..wire.escapes import escape
+from ..wire.escapes import escape_all
 from .base import DeviceBase
 from .context import RequestContext
 from .sampling import Sampler
 
 __all__ = ["SensorRequests"]
+
+_TOGETHER = 16  # lines made between two looks at the time: 50 us
 
 _STATUS_HEAD = len(b"#sensor-status")  # what a reply has another head for
 
@@ -34,7 +36,7 @@ class SensorRequests(DeviceBase):
         warn range.
         """
         sensors = await self.finder.find(name, ctx.client)
-        return await ctx.send_lines(_descriptions(ctx.inform_head, sensors, self.dialect))
+        return await ctx.send_lines(_descriptions(ctx.inform_head, sensors, self.dialect), together=_TOGETHER)
 
     async def request_sensor_value(self, ctx: RequestContext, name: bytes | None = None) -> int:
         """Tell the reading of one sensor, of those whose names a /regular expression/ is found in, or of all.
@@ -42,7 +44,7 @@ class SensorRequests(DeviceBase):
         Sends #sensor-value TIMESTAMP 1 NAME STATUS VALUE for each, sorted by name, and replies with their number.
         """
         sensors = await self.finder.find(name, ctx.client)
-        return await ctx.send_lines(_values(ctx.inform_head, sensors, self.sampling.lines.encode))
+        return await ctx.send_lines(_values(ctx.inform_head, sensors, self.sampling.lines.encode), together=_TOGETHER)
 
     async def request_sensor_sampling(
         self, ctx: RequestContext, names: bytes, strategy: str | None = None, *parameters: bytes
@@ -54,7 +56,8 @@ class SensorRequests(DeviceBase):
         sent at once as #sensor-status TIMESTAMP 1 NAME STATUS VALUE. For several sensors it is all or nothing.
         """
         several = strategy is not None and self.dialect.bulk_sampling
-        sensors = self._find(names.split(b",") if several else [names])
+        text = names.decode("utf-8", "backslashreplace")
+        sensors = self._find(text.split(",") if several else [text])
         if strategy is None:
             current = self._sampler(ctx).strategy(sensors[0])
             return (names, *(current.echo if current is not None else (b"none",)))
@@ -78,15 +81,13 @@ class SensorRequests(DeviceBase):
             client.sampler = self.sampling.sampler(client.connection)
         return client.sampler
 
-    def _find(self, names: Iterable[bytes]) -> list[Sensor[Any]]:
+    def _find(self, names: Iterable[str]) -> list[Sensor[Any]]:
         """Return the sensors of these names, each once."""
-        found: dict[Sensor[Any], None] = {}
-        for raw in names:
-            name = raw.decode("utf-8", "backslashreplace")
-            if name not in self.sensors:
-                raise FailReply(UNKNOWN_SENSOR.format(name))
-            found[self.sensors[name]] = None
-        return list(found)
+        names = dict.fromkeys(names)
+        found = list(map(self.sensors.get, names))
+        if None in found:
+            raise FailReply(UNKNOWN_SENSOR.format(list(names)[found.index(None)]))
+        return found
 
     def _make(
         self, sensors: Iterable[Sensor[Any]], strategy: str, parameters: tuple[bytes, ...]
@@ -109,12 +110,13 @@ def _fits(sampler: Sampler, wanted: Iterable[tuple[Sensor[Any], Strategy]], limi
 def _descriptions(head: bytes, sensors: Iterable[Sensor[Any]], dialect: Dialect) -> Iterator[bytes]:
     for sensor in sensors:
         arguments = (
+            sensor.name.encode(),
             sensor.description.encode(),
             sensor.units.encode(),
             dialect.sensor_type(sensor.type_name).encode(),
             *sensor.format_params(dialect),
         )
-        yield b"%b %b %b\n" % (head, sensor.name.encode(), b" ".join(map(escape, arguments)))
+        yield b"%b %b\n" % (head, escape_all(arguments))
 
 
 def _values(
