@@ -259,10 +259,16 @@ def test_a_rule_that_raises_is_logged_and_keeps_the_reading(pumps, caplog):
 
 
 def test_a_rule_that_raises_at_once_raises_where_the_aggregate_is_made(pumps):
+    calls = []
+
+    def inverse(sensors):
+        calls.append(len(sensors))
+        return 1 / sensors[0].value
+
     with pytest.raises(ZeroDivisionError):
-        AggregateSensor(float, "inverse", sensors=pumps, match="rate", rule=lambda sensors: 1 / sensors[0].value)
-    gc.collect()
-    pumps["a.rate"].value = 1  # and nothing of it is left
+        AggregateSensor(float, "inverse", sensors=pumps, match="rate", rule=inverse)
+    pumps["a.rate"].value = 1
+    assert calls == [2]  # and nothing of it is left
 
 
 def test_what_is_no_regular_expression_raises(pumps):
@@ -319,7 +325,12 @@ def test_an_aggregate_of_aggregates(pumps):
     double = AggregateSensor.sum("double", pumps)
     pumps["a.rate"].set(2, timestamp=1001)
     assert rates in double.members
+    assert double.aggregates == (rates,)
+    assert rates.aggregates == ()
     assert double.reading == nominal(4.0, 1001.0)
+    pumps.remove(rates)
+    assert double.aggregates == ()
+    assert double.value == 2.0
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from katcp_aio.model import Sensor
 from katcp_aio.model.reading import Reading, Status
 from katcp_aio.model.reporting import (
     Auto,
@@ -182,6 +183,21 @@ def test_a_change_held_back_and_an_early_wake_up():
 def test_none_alone_does_not_even_report_the_first_reading():
     assert not NoReports.reports
     assert all(kind.reports for kind in (Auto, Period, Event, Differential, EventRate, DifferentialRate))
+
+
+def test_as_an_observer_it_has_its_driver_look_at_readings():
+    class Driver:
+        told = None
+
+        def on_reading(self, *told):
+            self.told = told
+
+    strategy = Event()
+    strategy.driver = Driver()
+    sensor = Sensor(int, "it")
+    sensor.attach(strategy)
+    sensor.set(5, timestamp=1)
+    assert strategy.driver.told == (strategy, sensor, Reading(1.0, NOMINAL, 5))
 
 
 def test_echo_is_the_name_and_the_parameters_as_given():

@@ -48,7 +48,7 @@ class AggregateSensor(Sensor[T]):
             sensors that are there already is raised as well.
     """
 
-    __slots__ = ("_follower", "_tally")
+    __slots__ = ("_aggregates", "_follower", "_tally")
 
     @overload
     def __init__(
@@ -92,31 +92,47 @@ class AggregateSensor(Sensor[T]):
             options["clock"] = options.get("clock") or sensors.clock
         super().__init__(type, name, description, units, **options)
         self._tally: Tally | None = None  # none yet: those that are there already make one reading, not one each
+        self._aggregates: dict[AggregateSensor[Any], None] = {}
         tally = rule if isinstance(rule, Tally) else Rule(rule)
         follower = self._follower = Follower(self)
         wanted = _wanted(selector(match), tally.types, follower)
-        if isinstance(sensors, SensorSet):
-            follower.follow_set(sensors, wanted)
-        else:
-            for sensor in sensors:
-                if wanted(sensor):
-                    follower.follow(sensor)
-        for sensor, reading in follower.readings.items():
-            tally.include(sensor, reading)
+        try:
+            if isinstance(sensors, SensorSet):
+                follower.follow_set(sensors, wanted)
+            else:
+                for sensor in sensors:
+                    if wanted(sensor):
+                        follower.follow(sensor)
+            for sensor, reading in follower.readings.items():
+                tally.include(sensor, reading)
+            settle(self, tally.outcome(), self.clock.time(), repeats=True)
+        except Exception:
+            follower.close()
+            raise
         self._tally = tally
-        settle(self, tally.outcome(), self.clock.time(), repeats=True)
 
     @property
     def members(self) -> tuple[Sensor[Any], ...]:
         """The sensors that it is made from now, in the order in which they came."""
         return tuple(self._follower.readings)
 
+    @property
+    def aggregates(self) -> tuple[AggregateSensor[Any], ...]:
+        """The aggregates among its members."""
+        return tuple(self._aggregates)
+
     def release(self) -> None:
         """Follow no sensor any more; the reading stays. An aggregate that is forgotten does this by itself."""
         self._follower.close()
+        self._aggregates.clear()
 
     def followed(self, sensor: Sensor[Any], old: Reading[Any] | None, new: Reading[Any] | None) -> None:
         """Take in what became of one sensor; the follower calls this."""
+        if isinstance(sensor, AggregateSensor):
+            if old is None:
+                self._aggregates[sensor] = None
+            elif new is None:
+                del self._aggregates[sensor]
         tally = self._tally
         if tally is None:
             return
@@ -246,20 +262,22 @@ def _wanted(
     def wanted(sensor: Sensor[Any]) -> bool:
         if types and sensor.type_name not in types:
             return False
-        return bool(match(sensor)) and not (isinstance(sensor, AggregateSensor) and _is_made_from(sensor, follower))
+        return bool(match(sensor)) and not _is_made_from(sensor, follower)
 
     return wanted
 
 
 def _is_made_from(sensor: Sensor[Any], follower: Follower) -> bool:
     """Return whether a sensor is the aggregate that has this follower, or is made from it in any number of steps."""
+    if not isinstance(sensor, AggregateSensor):
+        return False
     owner: object = follower.owner()
     seen: set[Sensor[Any]] = set()
     to_see = [sensor]
     while to_see:
-        seen.add(sensor := to_see.pop())
-        if sensor is owner:
+        aggregate = to_see.pop()
+        if aggregate is owner:
             return True
-        if isinstance(sensor, AggregateSensor):
-            to_see += [member for member in sensor.members if member not in seen]
+        seen.add(aggregate)
+        to_see += [inner for inner in aggregate.aggregates if inner not in seen]
     return False
