@@ -8,7 +8,8 @@ from katcp_aio import DeviceClient, InvalidReply, KatcpError
 
 async def main(host: str, port: int) -> None:
     """Look around, set the rate, follow it, and calibrate."""
-    async with DeviceClient(host, port) as pump:
+    # A script that finds no pump is to say so; a program that runs for years leaves out reconnect=None.
+    async with DeviceClient(host, port, reconnect=None) as pump:
         print("requests:", ", ".join(pump.req))
         for name in pump.sensor:
             sensor = pump.sensor[name]
