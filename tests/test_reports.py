@@ -17,8 +17,8 @@ __all__ = []
     [
         ("plain", "plain"),
         (b"plain", "plain"),
-        ("caf\N{LATIN SMALL LETTER E WITH ACUTE}", "caf\N{LATIN SMALL LETTER E WITH ACUTE}"),
-        ("caf\N{LATIN SMALL LETTER E WITH ACUTE}".encode(), "caf\N{LATIN SMALL LETTER E WITH ACUTE}"),
+        ("abc\N{LATIN SMALL LETTER E WITH ACUTE}", "abc\N{LATIN SMALL LETTER E WITH ACUTE}"),
+        ("abc\N{LATIN SMALL LETTER E WITH ACUTE}".encode(), "abc\N{LATIN SMALL LETTER E WITH ACUTE}"),
         (b"\xff\xfe", r"\xff\xfe"),
         ("a\nb\r\tc\0", r"a\x0ab\x0d\x09c\x00"),
         ("\x1b[31m", r"\x1b[31m"),

@@ -102,7 +102,7 @@ LINES = [
     (b"?foo_bar", None),
     (b"?foo.bar", None),
     (b"?f\xc3\xa9", None),
-    (b"?fo\0o", None),
+    (b"?ba\0r", None),
     (b"??foo", None),
     (b"?", None),
     (b"? foo", None),
