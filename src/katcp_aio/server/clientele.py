@@ -34,6 +34,8 @@ class Clientele:
         self._server = server
         self._multi_client = multi_client
         self.clients: dict[ClientConnection, None] = {}  #: in the order in which they came
+        self._told: tuple[tuple[str, str], dict[str, tuple[str, ...]]] | None = None  # in the greeting
+        self._lines = b""  # which says so
         self._newcomers: list[ClientConnection] = []  # not announced to the others yet
         self._turned_away: set[Connection] = set()
         self._abandoned: dict[asyncio.Task[object], None] = {}  # handlers whose clients went, oldest first
@@ -69,9 +71,20 @@ class Clientele:
             for other in list(self.clients):
                 other.disconnect(f"New client connected from {client.description}")
         self.clients[client] = None
-        for name, arguments in server.dialect.greeting(server.library_row, server.device_row, server.versions):
-            client.inform(name, *arguments)
+        client.connection.write(self._greeting())
         client.start()
+
+    def _greeting(self) -> bytes:
+        """Return the lines that a new client is sent, made once: 15 us that a client which stays for one request pays."""
+        server = self._server
+        told = server.device_row, dict(server.versions)
+        if told != self._told:
+            self._told = told
+            informs = server.dialect.greeting(server.library_row, *told)
+            self._lines = b"".join(
+                [format_line(MessageType.INFORM.head(name), rows, server.dialect) for name, rows in informs]
+            )
+        return self._lines
 
     def _announce(self) -> None:
         """Tell each client who else has come since it did (5.1, section 8.2): one write, however many came at once."""

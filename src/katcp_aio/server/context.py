@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from itertools import islice
 from collections.abc import Iterable, Iterator, MutableMapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
