@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+import trustme
 
 from katcp_aio.connection import ConnectionProtocol, connect
 from katcp_aio.limits import Limits
@@ -124,24 +125,13 @@ async def test_a_conversation_over_a_unix_socket(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """Make a key and a certificate that signs itself."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key"), "-out", str(folder / "cert")]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("there is no openssl command to make a certificate with")
-    return folder
-
-
-@pytest.fixture
-def tls(certificate):
+def tls():
     """Return the contexts of a server and of a client that trusts it."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate / "cert", certificate / "key")
-    return context, ssl.create_default_context(cafile=certificate / "cert")
+    authority = trustme.CA()
+    server, client = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+    return server, client
 
 
 async def test_a_conversation_over_tls(tls):
