@@ -1,8 +1,9 @@
 """What a device is: sensors and readings, when to report them, and the shape of its requests. Pure and synchronous.
 
-From below: :mod:`reading`, :mod:`checks`, :mod:`ranges`, :mod:`nameplate`, :mod:`stream` (the one module here that can
-wait), :mod:`observers`, :mod:`sensor` and :mod:`sensorset`; :mod:`reporting` and :mod:`strategies`; what is made of
-sensors: :mod:`follower`, :mod:`tallies`, :mod:`aggregate`, :mod:`tree` and :mod:`health`; on its own, :mod:`signature`.
+From below: :mod:`.reading`, :mod:`.checks`, :mod:`.ranges`, :mod:`.nameplate`, :mod:`.stream` (the one module here that
+can wait), :mod:`.observers`, :mod:`.sensor` and :mod:`.sensorset`; :mod:`.reporting` and :mod:`.strategies`; what is
+made of sensors: :mod:`.follower`, :mod:`.tallies`, :mod:`.aggregate`, :mod:`.tree` and :mod:`.health`; on its own,
+:mod:`.signature`.
 """
 
 from __future__ import annotations
