@@ -400,6 +400,7 @@ async def test_looking_changes_no_strategy_that_was_set():
     async with pair() as (fake, device):
         await device.sensor.rate.sample("period", 5)
         async with device.sensor.rate.readings("event") as readings:
+            assert (await readings.__anext__()).value == 1.5
             fake.set("rate", 2.0)
             assert (await readings.__anext__()).value == 2.0
         assert fake.sampling("rate") == [(b"period", b"5")]

@@ -160,6 +160,8 @@ class Readings(Generic[T]):
                 errors.append(error)
                 stream.close()
 
+            if source.sampling is not None:  # what a device that starts to sample would send
+                feed(source, source.reading)
             feed.give_back = borrow(Loan(source.name, [sampling], refused))
 
     @property

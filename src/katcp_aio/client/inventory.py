@@ -6,8 +6,8 @@ Rows come from ?help and ?sensor-list; which of them to ask for again comes from
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
+from sys import intern
 from typing import NamedTuple, TypeVar
 
 import attrs
@@ -17,6 +17,8 @@ from ..wire.message import Message
 __all__ = ["Changes", "Scope", "SensorInfo", "compare", "read_help", "read_hints", "read_sensors"]
 
 T = TypeVar("T")
+
+_make = tuple.__new__  # what SensorInfo(...) comes down to, without the call in between
 
 
 class SensorInfo(NamedTuple):
@@ -37,10 +39,18 @@ class SensorInfo(NamedTuple):
         """
         if not arguments or not arguments[0]:
             raise ValueError("sensor without a name")
-        texts = [argument.decode("utf-8", "backslashreplace") for argument in arguments[:4]]
-        name, description, units, type_name = (*texts, "", "", "")[:4]
+        try:
+            name, description, units, type_name = (
+                arguments[0].decode(),
+                arguments[1].decode(),
+                arguments[2].decode(),
+                arguments[3].decode(),
+            )
+        except (IndexError, UnicodeDecodeError):
+            texts = [argument.decode("utf-8", "backslashreplace") for argument in arguments[:4]]
+            name, description, units, type_name = (*texts, "", "", "")[:4]
         # A device has ten thousand sensors and a handful of units and types.
-        return cls(name, description, sys.intern(units), sys.intern(type_name), tuple(arguments[4:]))
+        return _make(cls, (name, description, intern(units), intern(type_name), tuple(arguments[4:])))
 
 
 def read_sensors(informs: Iterable[Message]) -> dict[str, SensorInfo]:

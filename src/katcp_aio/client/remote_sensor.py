@@ -153,18 +153,19 @@ class RemoteSensor:
 
     # Readings in
 
-    def feed(self, timestamp: bytes, status: bytes, value: bytes) -> None:
-        """Take a reading as it stands in #sensor-status or #sensor-value, and tell the observers.
+    def feed(self, timestamp: bytes, status: bytes, value: bytes) -> Reading[Any]:
+        """Take a reading as it stands in #sensor-status or #sensor-value, tell the observers, and return it.
 
         The way of every update: one try, one decoder call, one tuple.
         """
         try:
-            reading = _make(Reading, (self._read_time(timestamp), _STATUSES[status], self._decode(value)))
+            reading: Reading[Any] = _make(Reading, (self._read_time(timestamp), _STATUSES[status], self._decode(value)))
         except (ValueError, KeyError, ArithmeticError):
             reading = self._read_leniently(timestamp, status, value)
         self._reading = reading
         if self._observers:
             self._tell(reading)
+        return reading
 
     def set_status(self, status: _reading.Status) -> None:
         """Make a reading with this status and the last value, at this time, and tell the observers."""
@@ -299,7 +300,8 @@ class RemoteSensor:
             limit: a reader that falls behind by more readings loses the oldest, counted in ``dropped``.
 
         The loop ends when the sensor is removed. It raises what the device answers to a strategy that it refuses.
-        A sensor that is sampled by another strategy already goes on with that one.
+        A sensor that is sampled by another strategy already goes on with that one. With a strategy the first reading
+        comes at once: that of now, as devices send it (5.1, section 7.1).
 
         Raises:
             UsageError: the sensor was removed.

@@ -94,9 +94,10 @@ class Sampler:
         while self.due:
             names, self.due = self.due, {}
             wanted: dict[str, Sampling] = {}
+            known, effective = self._table.by_name.get, self._wishes.effective
             for name in names:
-                sensor = self._table.by_name.get(name)
-                wish = self._wishes.effective(name)
+                sensor = known(name)
+                wish = effective(name)
                 if sensor is None or wish == sensor.sampling:
                     self._settle([name], None)
                 else:
@@ -121,8 +122,7 @@ class Sampler:
 
         await sweep(client, [asking(wish, names) for wish, names in groups])
         await self._first_values(silent)
-        for sensor in silent:
-            self._settle([sensor.name], None)
+        self._settle([sensor.name for sensor in silent], None)
 
     async def _set(self, wish: Sampling, names: list[str], silent: list[RemoteSensor]) -> None:
         """Ask for one strategy for some sensors; those that sent no reading then are added to ``silent``."""
@@ -138,13 +138,16 @@ class Sampler:
             else:
                 self._refused(names[0], wish, error)
             return
+        none = wish == NONE
+        told: list[str] = []
         for sensor, reading in zip(sensors, before, strict=True):
-            sensor.sampling = None if wish == NONE else wish
-            self._wishes.accept(sensor.name)
-            if sensor.reading is reading and wish != NONE:
+            sensor.sampling = None if none else wish
+            if sensor.reading is reading and not none:
                 silent.append(sensor)
             else:
-                self._settle([sensor.name], None)
+                told.append(sensor.name)
+        self._wishes.accept(names)
+        self._settle(told, None)
 
     def _one(self, wish: Sampling, name: str, silent: list[RemoteSensor]) -> Callable[[], Awaitable[None]]:
         return lambda: self._set(wish, [name], silent)
@@ -180,6 +183,8 @@ class Sampler:
         return poll
 
     def _settle(self, names: Iterable[str], error: Exception | None) -> None:
+        if not self._tickets:
+            return
         for name in names:
             for ticket in self._tickets.pop(name, ()):
                 ticket.settle(name, error)

@@ -69,25 +69,29 @@ class SensorTable:
                 return
             old.retire()
         sensor = RemoteSensor(self._host, row, *self._decoder(row), self._read_time)
-        self.by_name[name] = self._by_wire[name.encode("utf-8", "surrogateescape")] = sensor
+        self.by_name[name] = self._by_wire[name.encode()] = sensor
 
     def drop(self, name: str) -> None:
         """Take note that there is no such sensor any more."""
         sensor = self.by_name.pop(name, None)
         if sensor is not None:
-            del self._by_wire[name.encode("utf-8", "surrogateescape")]
+            del self._by_wire[name.encode()]
             sensor.retire()
 
     def put_all(self, rows: Mapping[str, SensorInfo]) -> None:
         """Take all rows; sensors that are not among them are dropped."""
         for name in [name for name in self.by_name if name not in rows]:
             self.drop(name)
-        for row in rows.values():
-            self.put(row)
+        by_name = self.by_name
+        for name, row in rows.items():
+            known = by_name.get(name)
+            if known is None or known.info != row:
+                self.put(row)
 
     def _decoder(self, row: SensorInfo) -> tuple[ValueType[Any], Callable[[bytes], Any]]:
         """Return the type of a sensor and what reads its values; shared by all sensors of that type."""
-        key = (row.type_name, row.params if row.type_name == "discrete" else ())
+        type_name = row.type_name
+        key = (type_name, row.params) if type_name == "discrete" else (type_name, ())
         found = self._decoders.get(key)
         if found is None:
             try:
@@ -118,7 +122,7 @@ class SensorTable:
     def take_all(self, informs: Iterable[Message]) -> dict[str, Reading[Any]]:
         """Take the readings of many #sensor-value, and return them by name, those of unknown sensors too."""
         readings: dict[str, Reading[Any]] = {}
-        by_wire = self._by_wire
+        known = self._by_wire.get
         for inform in informs:
             try:
                 timestamp, count, name, status, value = inform.arguments
@@ -127,9 +131,8 @@ class SensorTable:
             if count != b"1":
                 self._trouble.tell("bad reading", "#%s is no reading: %s", inform.name, inform)
                 continue
-            sensor = by_wire.get(name) or self._stranger(name)
-            sensor.feed(timestamp, status, value)
-            readings[sensor.name] = sensor.reading
+            sensor = known(name) or self._stranger(name)
+            readings[sensor.info.name] = sensor.feed(timestamp, status, value)
         return readings
 
     def _stranger(self, name: bytes) -> RemoteSensor:
@@ -157,6 +160,12 @@ class SensorTable:
         for sensor in list(self.by_name.values()):
             sensor.sampling = None
             sensor.set_status(Status.UNREACHABLE)
+
+    def forget_absence(self) -> None:
+        """Take note that the device is there again: what sensors read that nobody samples is not known."""
+        for sensor in list(self.by_name.values()):
+            if sensor.status is Status.UNREACHABLE and sensor.sampling is None:
+                sensor.set_status(Status.UNKNOWN)
 
     def find(self, names: Iterable[str]) -> list[RemoteSensor]:
         """Return the sensors of these names that there are."""

@@ -134,7 +134,9 @@ class Synchroniser:
                 if self._scope:
                     await self._sync()
                 await self.sampler.apply()
-                self._set_synced(self.ready)
+                if self.ready and not self.synced:
+                    self._table.forget_absence()
+                    self._set_synced(True)
             except ConnectionLost:
                 continue
             except (RequestError, RequestTimeout, ProtocolError) as error:
@@ -201,10 +203,8 @@ class Synchroniser:
         self._wishes.forget_refusals(changes.sensors_modified)
         for sensor in self._table.find(names):
             sensor.sampling = None
-            if self._wishes.effective(sensor.name) is not None:
-                self.sampler.due[sensor.name] = None
-            elif sensor.status is sensor.Status.UNREACHABLE:  # it is there again, and what it reads is not known
-                sensor.set_status(sensor.Status.UNKNOWN)
+        if self._wishes:
+            self.sampler.due.update(dict.fromkeys(names))
 
     # What to ask
 

@@ -58,12 +58,12 @@ class Wishes:
 
     def effective(self, name: str) -> Sampling | None:
         """Return how the sensor is to be sampled; None: not at all."""
-        wish = self.named.get(name)
+        wish = self.named.get(name) if self.named else None
         if wish is None and self.patterns:
             wish = self._by_pattern(name)
-        if (wish is None or wish == NONE) and name in self.loans:
-            wish = self.loans[name][0].choices[0]
-        return None if wish == NONE else wish
+        if wish is None or wish.strategy == "none":
+            return self.loans[name][0].choices[0] if name in self.loans else None
+        return wish
 
     def _by_pattern(self, name: str) -> Sampling | None:
         for pattern, wish in self.patterns.items():
@@ -123,9 +123,11 @@ class Wishes:
                 self.end(loan)
                 loan.on_refused(error)
 
-    def accept(self, name: str) -> None:
+    def accept(self, names: Iterable[str]) -> None:
         """Take note that the device does as is wished."""
-        self.former.pop(name, None)
+        if self.former:
+            for name in names:
+                self.former.pop(name, None)
 
     def forget_refusals(self, names: Iterable[str]) -> None:
         """Try again what was refused for these sensors: they are others now."""
@@ -136,9 +138,14 @@ class Wishes:
 def batches(wanted: Mapping[str, Sampling], most: int) -> list[tuple[Sampling, list[str]]]:
     """Group sensors by what is wished for them, at most ``most`` to a group; in order."""
     groups: dict[tuple[object, ...], list[str]] = {}
+    last: Sampling | None = None
+    group: list[str] = []
     for name, wish in wanted.items():
-        # The types too: 1 equals 1.0, and an integer sensor takes only the one.
-        groups.setdefault((wish, *map(type, wish.params)), []).append(name)
+        if wish is not last:  # nearly always the very same
+            last = wish
+            # The types too: 1 equals 1.0, and an integer sensor takes only the one.
+            group = groups.setdefault((wish, *map(type, wish.params)), [])
+        group.append(name)
     return [
         (wanted[names[0]], names[start : start + most])
         for names in groups.values()
