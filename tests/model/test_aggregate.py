@@ -4,6 +4,8 @@ import math
 import weakref
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from katcp_aio.model import AggregateSensor, Reading, Sensor, SensorSet, Status, Tally
 from katcp_aio.testing import ManualClock
@@ -394,3 +396,41 @@ def test_an_aggregate_lets_go_of_a_sensor_while_that_tells_its_observers(pumps):
     total = AggregateSensor.sum("total", pumps, match="rate")
     sensor.value = 5
     assert total.value == 0.0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Whatever becomes of the set
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from("abcd"), st.sampled_from(["add", "remove", "set"]), st.integers(), st.sampled_from(Status)
+    ),
+    max_size=40,
+)
+
+
+@given(CHANGES)
+def test_aggregates_say_what_is_so(changes):
+    clock = ManualClock(wall=1000.0)
+    sensors = SensorSet([Sensor(int, "a"), Sensor(int, "b")], clock=clock)
+    total = sensors.add(AggregateSensor.sum("total", sensors, match="^.$", type=int))
+    valid = sensors.add(AggregateSensor.count("valid", sensors, match="^.$"))
+    worst = sensors.add(AggregateSensor.worst("worst", sensors, match="^.$"))
+    before = 1000.0
+    for name, what, value, status in changes:
+        clock.move(1)
+        if what == "add":
+            sensors.add(Sensor(int, name, default=value, status=status))
+        elif what == "remove":
+            sensors.discard(name)
+        elif name in sensors:
+            sensors[name].set(value, status)
+        there = sensors.match("^.$")
+        values = [sensor.value for sensor in there if sensor.status.valid]
+        assert total.value == sum(values)
+        assert total.status is (Status.NOMINAL if values else Status.UNKNOWN)
+        assert valid.value == len(values)
+        assert worst.value is max([s.status for s in there], key=lambda s: s.severity, default=Status.UNKNOWN)
+        assert set(total.members) == set(there)
+        assert before <= total.timestamp <= clock.time()
+        before = total.timestamp
