@@ -294,6 +294,8 @@ async def test_a_client_that_does_not_reconnect_ends_with_its_connection(fake_de
         assert client.state is State.CLOSED
         with pytest.raises(NotConnected, match="closed by the device"):
             await client.wait_connected()
+        with pytest.raises(NotConnected, match=r"closed by the device \(\?watchdog was not sent\)"):
+            await client.request("watchdog")
 
 
 async def test_a_request_waits_for_the_connection_within_its_timeout(fake_device, manual_clock):

@@ -1,8 +1,10 @@
 """Connections that end and come back, hearts that stop, and what is cancelled at any point."""
 
 import asyncio
+import shutil
 import socket
 import ssl
+import subprocess
 
 import pytest
 
@@ -317,6 +319,34 @@ async def test_over_a_unix_socket(tmp_path):
     async with device, Client(path=path) as client:
         assert (await client.request("watchdog")).ok
         assert client.description == path
+    server.close()
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """Make a certificate for localhost that nobody but this test trusts; return (certificate, key)."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl makes the certificate, and is not here")
+    pem, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    command = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", pem]
+    subprocess.run([openssl, *command.split(), *names], check=True, capture_output=True)
+    return pem, key
+
+
+async def test_over_tls(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    device = FakeDevice()
+    server = await asyncio.get_running_loop().create_server(device.make_protocol, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    trusting = ssl.create_default_context(cafile=certificate[0])
+    async with device, Client("localhost", port, ssl=trusting) as client:
+        device.on("read", reply=("ok", bytes(300_000)))
+        assert (await client.request("read")).arguments == [bytes(300_000)]
+    with pytest.raises(NotConnected, match="certificate"):
+        await Client("localhost", port, ssl=ssl.create_default_context(), reconnect=None).__aenter__()
     server.close()
 
 
