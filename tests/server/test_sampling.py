@@ -69,14 +69,14 @@ class Turns:
 class World:
     """Sensors, and clients that sample them."""
 
-    def __init__(self, clock, limits=None, dialect=V51):
+    def __init__(self, clock, limits=None, dialect=V51, *, ticking=False):
         self.clock = clock
         self.loop = asyncio.get_running_loop()
         self.limits = limits or Limits()
         self.dialect = dialect
         self.sensors = SensorSet(clock=clock)
         self.trouble = TroubleLog(logging.getLogger("test"), clock.monotonic, 10)
-        self.sampling = Sampling(self.sensors, dialect, clock, self.trouble)
+        self.sampling = Sampling(self.sensors, dialect, Ticking(clock) if ticking else clock, self.trouble)
         self.rate = self.sensors.add(Sensor(float, "rate", default=1.0))
         self.connections = []
 
@@ -363,6 +363,103 @@ async def test_a_day_of_sampling_leaves_nothing_behind(world):
     finally:
         tracemalloc.stop()
     assert late - early < 20_000  # bytes
+
+
+async def test_strategies_that_come_and_go_leave_nothing_behind(world):
+    sampler, reader = world.client()
+    reader.data_received = lambda data: None
+
+    async def turn_over(times):
+        for _ in range(times):
+            world.subscribe(sampler, world.rate, "period", "1000")
+            await asyncio.sleep(0)
+        await world.clock.settle()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        early = await turn_over(500)
+        late = await turn_over(2000)
+    finally:
+        tracemalloc.stop()
+    assert late - early < 20_000  # bytes
+
+
+class Ticking:
+    """Every look at the time takes longer than a turn may."""
+
+    def __init__(self, clock):
+        self.clock = clock
+
+    def time(self):
+        return self.clock.time()
+
+    def monotonic(self):
+        self.clock.move(0.01)
+        return self.clock.monotonic()
+
+
+async def test_a_client_that_goes_leaves_in_turns(manual_clock):
+    world = World(manual_clock, ticking=True)
+    asked = []
+
+    class Asked(Strategy):
+        def on_reading(self, reading, now):
+            asked.append(reading.value)
+            return False
+
+    sampler, _ = world.client()
+    sensors = world.many(20)
+    for sensor in sensors:
+        sampler.subscribe(sensor, Asked())
+    sampler.close()
+    assert 15 < len(sampler) < 20
+    await world.clock.settle()
+    assert len(sampler) == 0
+    sensors[0].value = 1
+    assert asked == []
+    await world.end()
+
+
+async def test_what_was_held_back_is_sent_in_turns(manual_clock):
+    world = World(manual_clock, small(), ticking=True)
+    sampler, reader = await deaf(world)
+    sensors = world.many(10)
+    for sensor in sensors:
+        world.subscribe(sampler, sensor, "auto")
+    for value in (1, 2):
+        for sensor in sensors:
+            sensor.value = value
+    reader.transport.resume_reading()
+    await world.clock.settle()
+    assert [value for _, value in reader.values[11:]] == ["2"] * 10
+    await world.end()
+
+
+async def test_a_value_that_cannot_be_written_ends_nothing_else(world, caplog, monkeypatch):
+    sampler, reader = world.client()
+    other = world.many(1)[0]
+    world.subscribe(sampler, world.rate, "period", "1")
+    world.subscribe(sampler, other, "period", "1")
+    await world.clock.settle()
+    reader.lines.clear()
+    encode = world.sampling.lines.encode
+
+    def picky(lines, sensor, reading):
+        if sensor is world.rate:
+            raise ZeroDivisionError
+        return encode(sensor, reading)
+
+    monkeypatch.setattr(type(world.sampling.lines), "encode", picky)
+    await world.clock.advance(2)
+    assert [line.split()[3] for _, line in reader.lines] == [other.name] * 2
+    assert "ZeroDivisionError" in caplog.text
+    third = world.many(2)[1]
+    with pytest.raises(ZeroDivisionError):
+        world.subscribe(sampler, world.rate, "event")
+    assert sampler.strategy(world.rate) is None
+    assert world.subscribe(sampler, third, "event")
 
 
 # A client that does not read

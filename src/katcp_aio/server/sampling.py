@@ -34,6 +34,8 @@ __all__ = ["Sampler", "Sampling", "Turns"]
 _NEVER = math.inf
 _MIN_STALE = 64  # wake-ups out of date that are not worth looking for
 
+_WakeUp = tuple[float, int, "Sensor[Any]"]  # when, in monotonic seconds; a number that tells ties apart; of which
+
 
 class Turns(Protocol):
     """The time budget of a long piece of work; a ``ClientConnection`` is one."""
@@ -124,8 +126,8 @@ class Sampler:
         self._lines = sampling.lines
         self._monotonic = sampling.monotonic
         self._strategies: dict[Sensor[Any], Strategy] = {}
-        self._armed: dict[Sensor[Any], float] = {}  # when each strategy that waits for a time is looked at next
-        self._heap: list[tuple[float, int, Sensor[Any]]] = []  # the same by time; entries that differ are out of date
+        self._armed: dict[Sensor[Any], _WakeUp] = {}  # when each strategy that waits for a time is looked at next
+        self._heap: list[_WakeUp] = []  # the same by time; others that are in it are out of date
         self._order = 0  # tells entries of the same time apart
         self._held: OrderedDict[Sensor[Any], bytes] = OrderedDict()  # reports that the client does not take yet
         self._told = False  # that it loses some
@@ -162,12 +164,13 @@ class Sampler:
             self.unsubscribe(sensor)
         if strategy.reports:
             reading = sensor.reading
+            line = self._lines.encode(sensor, reading)
             strategy.driver = self
             self._strategies[sensor] = strategy
             sensor.attach(strategy)
             strategy.start(reading, self._monotonic())
             # Never held back: it comes before the reply (5.1, section 7.2), which is not held back either.
-            self.connection.write(self._lines.encode(sensor, reading))
+            self.connection.write(line)
             if strategy.wake_at < _NEVER:
                 self._arm(sensor, strategy.wake_at)
         return True
@@ -276,16 +279,17 @@ class Sampler:
     def _arm(self, sensor: Sensor[Any], when: float) -> None:
         """See to it that the task looks at a sensor's strategy at ``when`` at the latest."""
         # One that is to be looked at later than before is left where it is: the task then finds out.
-        if when >= self._armed.get(sensor, _NEVER) or self._closed:
+        armed = self._armed.get(sensor)
+        if (armed is not None and when >= armed[0]) or self._closed:
             return
-        self._armed[sensor] = when
         self._order += 1
+        self._armed[sensor] = wake_up = (when, self._order, sensor)
         heap = self._heap
-        heapq.heappush(heap, (when, self._order, sensor))
+        heapq.heappush(heap, wake_up)
         if len(heap) > 2 * len(self._armed) + _MIN_STALE:
-            heap[:] = [entry for entry in heap if self._armed.get(entry[2]) == entry[0]]
+            heap[:] = [entry for entry in heap if self._armed.get(entry[2]) is entry]
             heapq.heapify(heap)
-        if heap[0][2] is sensor:
+        if heap[0] is wake_up:
             self._rouse()
 
     def _rouse(self) -> None:
@@ -338,8 +342,9 @@ class Sampler:
         heap, armed, strategies, monotonic = self._heap, self._armed, self._strategies, self._monotonic
         ends = monotonic() + self.connection.limits.batch_time
         while heap and heap[0][0] <= now:
-            when, _, sensor = heapq.heappop(heap)
-            if armed.get(sensor) != when:
+            wake_up = heapq.heappop(heap)
+            sensor = wake_up[2]
+            if armed.get(sensor) is not wake_up:
                 continue  # out of date
             del armed[sensor]
             strategy = strategies[sensor]
@@ -354,19 +359,20 @@ class Sampler:
     def _wake(self, sensor: Sensor[Any], strategy: Strategy, now: float) -> None:
         """Wake one strategy, and send the current reading if that is what it says."""
         reading = sensor.reading
+        line = None
         try:
-            report = strategy.on_wake(reading, now)
-        except Exception:  # noqa: BLE001 - a strategy of the device's own must not end those of the library
+            if strategy.on_wake(reading, now):
+                line = self._lines.line(sensor, reading)
+        except Exception:  # noqa: BLE001 - a strategy or type of the device's own must not end those of the library
             report_exception("strategy %s of sensor %s failed", strategy.name, sensor.name)
-            report = False
         if strategy.wake_at <= now:  # as it raised, or never looked: not to be asked without an end
             strategy.wake_at = now + self.connection.limits.min_period
-        if report:
-            line = self._lines.line(sensor, reading)
-            if self._held or self.connection.paused:
-                self._hold(sensor, line)
-            else:
-                self.connection.write(line)
+        if line is None:
+            return
+        if self._held or self.connection.paused:
+            self._hold(sensor, line)
+        else:
+            self.connection.write(line)
 
     def _release(self) -> bool:
         """Send what was held back, oldest first, for one turn, until the client is full; return whether it was all."""
