@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from katcp_aio.model.reading import Reading, Status
 from katcp_aio.model.sensor import Sensor
-from katcp_aio.model.tallies import AllOf, Count, Latest, Rule, Sum, Tally, Worst
+from katcp_aio.model.tallies import AllOf, Count, Latest, RuleTally, Sum, Tally, Worst
 
 SENSORS = [Sensor(float, f"s{i}") for i in range(4)]
 
@@ -206,7 +206,7 @@ def test_all_of_what_is_there(history):
 
 def test_a_rule_sees_the_sensors_in_the_order_in_which_they_came():
     seen = []
-    tally = Rule(seen.append)
+    tally = RuleTally(seen.append)
     reading = Reading(0, Status.NOMINAL, 1)
     for sensor in SENSORS[:3]:
         tally.include(sensor, reading)

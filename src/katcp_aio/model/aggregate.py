@@ -14,7 +14,7 @@ from .follower import Follower, Outcome, settle
 from .reading import Reading, Status
 from .sensor import Sensor
 from .sensorset import Match, SensorSet, selector
-from .tallies import AllOf, Count, Latest, Rule, Sum, Tally, Worst
+from .tallies import AllOf, Count, Latest, RuleTally, Sum, Tally, Worst
 
 __all__ = ["AggregateSensor"]
 
@@ -93,7 +93,7 @@ class AggregateSensor(Sensor[T]):
         super().__init__(type, name, description, units, **options)
         self._tally: Tally | None = None  # none yet: those that are there already make one reading, not one each
         self._aggregates: dict[AggregateSensor[Any], None] = {}
-        tally = rule if isinstance(rule, Tally) else Rule(rule)
+        tally = rule if isinstance(rule, Tally) else RuleTally(rule)
         follower = self._follower = Follower(self)
         wanted = _wanted(selector(match), tally.types, follower)
         try:

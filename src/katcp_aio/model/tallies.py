@@ -15,7 +15,7 @@ from .follower import Outcome
 from .reading import Reading, Status
 from .sensor import Sensor
 
-__all__ = ["AllOf", "Count", "Latest", "Rule", "Sum", "Tally", "Worst"]
+__all__ = ["AllOf", "Count", "Latest", "RuleTally", "Sum", "Tally", "Worst"]
 
 
 class Tally:
@@ -234,7 +234,7 @@ class AllOf(Tally):
         return (Status.UNKNOWN, False) if self._invalid else (None, True)
 
 
-class Rule(Tally):
+class RuleTally(Tally):
     """A function of all sensors, called anew for each reading: for sets of a size that allows it.
 
     Args:
