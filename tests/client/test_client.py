@@ -24,7 +24,6 @@ from katcp_aio.errors import (
 from katcp_aio.limits import Limits
 from katcp_aio.testing import FakeDevice
 from katcp_aio.testing.serving import connect_in_memory
-from katcp_aio.wire.message import Message
 
 __all__ = []
 
@@ -252,6 +251,8 @@ async def test_before_the_start_and_after_the_end_there_are_no_requests(fake_dev
         await client.wait_connected()
     with pytest.raises(NotConnected):
         await client.wait_for_inform("x")
+    async with client.informs("x") as informs:
+        assert [inform async for inform in informs] == []
 
 
 async def test_a_client_cannot_be_started_twice(client):
@@ -391,88 +392,7 @@ async def test_a_late_reply_is_counted_and_goes_to_nobody(client, fake_device, m
     assert (await client.request("get")).arguments == [b"new"]
 
 
-# Informs
-
-
-async def test_informs_go_to_whom_they_concern(client, fake_device):
-    seen, others = [], []
-    cancel = client.on_inform("fpga", seen.append)
-    client.on_inform("fpga", others.append)
-    fake_device.inform("fpga", "ready")
-    await client.request("watchdog")
-    cancel()
-    cancel()
-    fake_device.inform("fpga", "gone")
-    await client.request("watchdog")
-    assert seen == [Message.inform("fpga", "ready")]
-    assert len(others) == 2
-
-
-async def test_a_callback_that_raises_harms_nobody(client, fake_device, caplog):
-    seen = []
-    client.on_inform("x", lambda inform: 1 / 0)
-    client.on_inform("x", seen.append)
-    fake_device.inform("x")
-    assert (await client.request("watchdog")).ok
-    assert len(seen) == 1
-    assert "ZeroDivisionError" in caplog.text
-
-
-async def test_methods_of_a_subclass_get_decoded_arguments(fake_device):
-    class Listener(Client):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            self.heard = []
-
-        def inform_foo_bar(self, text: str, number: int) -> None:
-            self.heard.append((text, number))
-
-        def inform_exception(self) -> None:
-            raise RuntimeError("on purpose")
-
-        def unhandled_inform(self, message) -> None:
-            self.heard.append(message)
-
-    async with Listener("fake", connector=fake_device.connector) as client:
-        client.heard.clear()
-        fake_device.send("#exception", "#foo-bar bad not-a-number", "#foo-bar \u00e9 123", "#other x")
-        await client.request("watchdog")
-        assert client.heard == [("\u00e9", 123), Message.inform("other", "x")]
-        assert client.trouble.counts == {"bad inform": 1}
-
-
-async def test_waiting_for_an_inform(client, fake_device, manual_clock):
-    waiting = asyncio.create_task(client.wait_for_inform("fpga", lambda inform: inform.arguments == (b"ready",)))
-    await manual_clock.settle()
-    fake_device.send("#fpga loaded", "#fpga ready")
-    assert (await waiting).arguments == (b"ready",)
-    waiting = asyncio.create_task(client.wait_for_inform("fpga", timeout=10))
-    await manual_clock.advance(10)
-    with pytest.raises(TimeoutError):
-        await waiting
-    waiting = asyncio.create_task(client.wait_for_inform("fpga", timeout=None))
-    await manual_clock.settle()
-    await client.close()
-    with pytest.raises(NotConnected, match="closed while waiting for #fpga"):
-        await waiting
-
-
-async def test_informs_that_a_request_brings_about_are_not_missed(client, fake_device):
-    fake_device.on("progdev", raw=b"#fpga loaded\n#fpga ready\n!progdev[1] ok\n")
-    async with client.informs("fpga") as informs:
-        await client.request("progdev")
-        seen = []
-        async for inform in informs:
-            seen.append(inform.arguments[0])
-            if inform.arguments[0] == b"ready":
-                break
-    assert seen == [b"loaded", b"ready"]
-
-
-async def test_an_inform_without_an_id_belongs_to_the_request_of_its_name(client, fake_device):
-    fake_device.on("sensor-value", raw=b"#sensor-value 1 1 x nominal 3\n!sensor-value[1] ok 1\n")
-    reply = await client.request("sensor-value", "x")
-    assert len(reply.informs) == 1
+# Building and dropping
 
 
 def test_a_client_that_is_dropped_unclosed_says_so():
@@ -497,6 +417,12 @@ async def test_failed_attempts_are_told_in_the_log(fake_device, caplog):
         with pytest.raises(NotConnected):
             await make(fake_device, reconnect=None).__aenter__()
     assert "the device refuses connections" in caplog.text
+
+
+def test_a_wrong_argument_is_a_type_error_and_no_more():
+    with pytest.raises(TypeError):
+        Client(no_such_option=1)
+    gc.collect()
 
 
 def test_building_one_needs_no_loop():

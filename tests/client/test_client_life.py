@@ -88,6 +88,18 @@ async def test_attempts_grow_apart_and_begin_anew_after_a_success(client, fake_d
     assert [when - begin for when in attempts] == [1]
 
 
+async def test_a_device_that_is_away_is_told_once(client, fake_device, manual_clock, caplog):
+    caplog.set_level("WARNING", "katcp_aio.client")
+    fake_device.refusing = True
+    fake_device.end()
+    await manual_clock.advance(1000)
+    assert [record.getMessage() for record in caplog.records] == [
+        "fake:7147: closed by the device",
+        "fake:7147: the device refuses connections",
+    ]
+    assert client.trouble.counts["connection"] > 100
+
+
 async def test_a_device_that_turns_clients_away_at_once_is_not_hammered(client, fake_device, manual_clock):
     attempts = []
     client.on_state(lambda state: attempts.append(manual_clock.monotonic()) if state is State.CONNECTED else None)

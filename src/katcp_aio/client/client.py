@@ -81,7 +81,7 @@ class Client:
         path: str | None = None,
         connector: Callable[[], Awaitable[Connection]] | None = None,
     ) -> None:
-        self._lifecycle = Lifecycle()  # first: __del__ asks it, however far this comes
+        self._lifecycle = Lifecycle()
         self.host = host
         self.port = port
         self.timeout = timeout
@@ -115,7 +115,8 @@ class Client:
         return await connect(self.host, self.port, path=self._path, ssl=self._ssl, limits=self.limits)
 
     def __del__(self) -> None:
-        if self._lifecycle.state not in (State.IDLE, State.CLOSED):
+        lifecycle: Lifecycle | None = vars(self).get("_lifecycle")  # there is none if the constructor was not called
+        if lifecycle is not None and lifecycle.state not in (State.IDLE, State.CLOSED):
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
 
     def __repr__(self) -> str:
@@ -347,11 +348,14 @@ class Client:
     async def informs(self, name: str) -> AsyncIterator[Stream[Message]]:
         """Collect the informs ``name`` from now on, to be read by ``async for`` inside the block.
 
-        At most ``Limits.max_readings`` wait; then the oldest is dropped and counted in ``.dropped``.
+        It ends when the client is closed. At most ``Limits.max_readings`` wait; then the oldest is dropped and counted
+        in ``.dropped``.
         """
         stream: Stream[Message] = Stream(self.limits.max_readings)
         cancel = self.on_inform(name, stream.push)
         ended = self.on_state(lambda state: stream.close() if state is State.CLOSED else None)
+        if self.state is State.CLOSED:
+            stream.close()
         try:
             yield stream
         finally:
@@ -381,10 +385,9 @@ class Client:
         """
         limit = self.timeout if timeout is DEFAULT else timeout
         async with async_timeout.timeout(limit), self.informs(name) as stream:
-            if self.state is not State.CLOSED:
-                async for inform in stream:
-                    if predicate is None or predicate(inform):
-                        return inform
+            async for inform in stream:
+                if predicate is None or predicate(inform):
+                    return inform
         raise NotConnected(f"closed while waiting for #{name}", device=self.description)
 
 

@@ -6,6 +6,7 @@ Connect, negotiate, read until it ends, wait, and again. What the task waits for
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 import async_timeout
@@ -62,6 +63,7 @@ class Link:
         self._preset = preset
         self._negotiation = Negotiation(preset)
         self._connection: Connection | None = None
+        self._told: str | None = None  # why the last attempt failed, as the log has it
         self._farewell: str | None = None  # why the device says that it ends the connection
         self._task: asyncio.Task[None] | None = None
         self.last_error: Exception | None = None  #: why there is no connection, or why the last one ended
@@ -132,7 +134,7 @@ class Link:
             await self._negotiate(connection)
             since = loop.time()
             desk.open(connection, self._negotiation.dialect or ASSUMED)
-            self.last_error = None
+            self.last_error = self._told = None
             self._lifecycle.advance(Event.IDENTIFIED)
             await self._serve(connection)
         except KatcpError as error:
@@ -185,7 +187,11 @@ class Link:
 
     def _failed(self, error: Exception) -> None:
         self.last_error = error.with_traceback(None)
-        self._trouble.tell("connection", "%s: %s", self._desk.device, reason_of(error))
+        reason = reason_of(error)
+        # A device that is away for a night is told once, not at each attempt.
+        level = logging.DEBUG if reason == self._told else logging.WARNING
+        self._told = reason
+        self._trouble.tell("connection", "%s: %s", self._desk.device, reason, level=level)
         self._lifecycle.advance(Event.LOST)
 
     # Informs that matter here
