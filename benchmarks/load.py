@@ -25,6 +25,7 @@ class Peer:
         self.in_flight = 0
         self.last = b""  # the start of the last line that came
         self.whole = True  # all of it has come
+        self.reply = b""  # the start of the last reply that was waited for
 
     def receive(self) -> bytes:
         data = self.sock.recv(CHUNK)
@@ -43,18 +44,26 @@ class Peer:
         return self.whole and self.last.startswith(b"!" + name)
 
     def ask(self, line: bytes, name: bytes) -> int:
-        """Send a request and wait for its reply; return how many lines came until then."""
+        """Send a request and wait for its reply, whatever comes around it; return how many lines came."""
         self.sock.sendall(line)
-        lines = self.receive().count(b"\n")
-        while not self.ended_by(name):
-            lines += self.receive().count(b"\n")
-        return lines
+        mark = b"\n!" + name
+        got = bytearray(b"\n")
+        searched, start, end = 0, -1, -1
+        while end < 0:
+            got += self.receive()
+            if start < 0:
+                start = got.find(mark, searched)
+                searched = max(0, len(got) - len(mark))
+            if start >= 0:
+                end = got.find(b"\n", start + 1)
+        self.reply = bytes(got[start + 1 : min(end, start + KEPT)])
+        return got.count(b"\n") - 1
 
     def check(self, line: bytes, name: bytes) -> int:
         """As :meth:`ask`, and see that the reply is ok."""
         lines = self.ask(line, name)
-        if self.last.partition(b" ")[2][:2] != b"ok":
-            raise RuntimeError(f"the server answered {self.last!r}")
+        if self.reply.partition(b" ")[2][:2] != b"ok":
+            raise RuntimeError(f"the server answered {self.reply!r}")
         return lines
 
 
@@ -227,8 +236,8 @@ class Load(Role):
                         waiting -= 1
         return {"lines": lines, "ended": time.time(), "seconds": time.perf_counter() - began}
 
-    def periods(self, names: list[str], seconds: float, batch: int = 100) -> dict[str, float]:
-        """Sample sensors every second, a hundred in a request, and see when their reports come.
+    def periods(self, names: list[str], seconds: float, batch: int = 200) -> dict[str, float]:
+        """Sample sensors every second, some in each request, and see when their reports come.
 
         A sensor's grid is taken to start when its request was sent, so that lateness is never told too small.
         """
@@ -238,21 +247,21 @@ class Load(Role):
             some = names[at : at + batch]
             now = time.perf_counter()
             starts.update((name.encode(), now) for name in some)
-            peer.sock.sendall(f"?sensor-sampling[9] {','.join(some)} period 1\n".encode())
-        slots = dict.fromkeys(starts, -1)  # the first inform is the one that comes at once
+            peer.check(f"?sensor-sampling[9] {','.join(some)} period 1\n".encode(), b"sensor-sampling")
+        if time.perf_counter() > min(starts.values()) + 1:
+            raise RuntimeError("subscribing took longer than a period, so reports were missed")
+        slots = dict.fromkeys(starts, 0)
         late = []
         rest = b""
         ends = time.perf_counter() + seconds
-        while (now := time.perf_counter()) < ends:
+        while time.perf_counter() < ends:
             data = rest + peer.receive()
             now = time.perf_counter()
             *lines, rest = data.split(b"\n")
             for line in lines:
-                if line.startswith(b"#sensor-status "):
-                    name = line.split(b" ", 4)[3]
-                    slots[name] = slot = slots[name] + 1
-                    if slot > 0:
-                        late.append(now - starts[name] - slot)
+                name = line.split(b" ", 4)[3]
+                slots[name] = slot = slots[name] + 1
+                late.append(now - starts[name] - slot)
         late.sort()
         if len(late) < len(names) * (seconds - 2):
             raise RuntimeError(f"only {len(late)} periodic informs came: {peer.last!r}")

@@ -78,7 +78,7 @@ def as_markdown(groups: dict[str, list[Result]], about: dict[str, Any]) -> str:
         f"{about['python']} on {about['system']}, {about['processor']}, {about['cores']} cores; {about['when']}.",
         ", ".join(f"{name} {found}" for name, found in about["versions"].items()) + ".",
         f"Loop {settings['loop']}; medians of {settings['rounds']} rounds of {settings['seconds']:g} s of load.",
-        f"All at their defaults, over loopback, load from another process; load of the machine before: {about['load']}.",
+        f"All at their defaults, over loopback, load from another process; load before: {about['load']}.",
     ]
     for group, results in groups.items():
         sides = [side for side in SIDES if side != FLOOR or any(FLOOR in result.rounds for result in results)]
