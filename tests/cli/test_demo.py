@@ -1,5 +1,6 @@
 import pytest
 
+from katcp_aio.cli import antenna, main
 from katcp_aio.cli.antenna import Drive
 from katcp_aio.cli.demo import choose_target, reach
 
@@ -20,3 +21,27 @@ def test_the_target_is_as_far_away_as_the_time_allows(seconds):
         drive.step(0.001)
         steps += 1
     assert steps * 0.001 == pytest.approx(seconds, abs=0.05)
+
+
+async def refuse(self, ctx, az: float, el: float):
+    """Move, but not today."""
+    raise antenna.FailReply("No")
+
+
+async def go_anywhere(self, ctx, az: float, el: float):
+    """Move to where the antenna cannot look."""
+
+
+@pytest.mark.parametrize("slew", [refuse, go_anywhere])
+def test_what_goes_wrong_fails_the_demo(slew, monkeypatch, capsys):
+    monkeypatch.setattr(antenna.Antenna, "request_slew", slew)
+    assert main(["demo", "--seconds", "0.3"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("katcp demo: ")
+    assert err.count("\n") == 1
+
+
+def test_an_antenna_that_does_not_arrive_fails_the_demo(monkeypatch, capsys):
+    monkeypatch.setattr(Drive, "step", lambda self, seconds: setattr(self, "target", self.position))
+    assert main(["demo", "--seconds", "1"]) == 1
+    assert "arrived at" in capsys.readouterr().err

@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from katcp_aio import Address
+from katcp_aio.cli.output import as_json
 from katcp_aio.cli.screen import PlainScreen, RichScreen, make_screen, show, sparkline
 
 
@@ -114,3 +116,18 @@ def test_numbers_for_people():
 )
 def test_sparkline(values, width, line):
     assert sparkline(values, width) == line
+
+
+@pytest.mark.parametrize(
+    ("value", "json"),
+    [
+        (1.5, 1.5),
+        (True, True),
+        (None, None),
+        (float("nan"), "nan"),
+        (b"\xff", "\udcff"),
+        (Address("::1", 5), "[::1]:5"),
+    ],
+)
+def test_values_in_json(value, json):
+    assert as_json(value) == json
