@@ -5,6 +5,7 @@ import contextlib
 import gc
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 
@@ -197,6 +198,23 @@ async def test_a_reset_does_not_destroy_what_had_arrived():
         assert await server.read() == [Message.request("three")]
         assert await server.read() == []
         assert isinstance(server.error, ConnectionResetError)
+
+
+async def test_clients_that_reset_at_once_leave_no_trace():
+    loop, complaints = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _loop, context: complaints.append(context))
+    async with listening() as (listener, address):
+        for _ in range(50):
+            with socket.create_connection(address) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for _ in range(50):
+            server = await listener.connections.get()
+            server.write(b"#version-connect\n")
+            assert await server.read() == []
+            await server.close()
+            assert server.lost
+            assert server.description
+    assert complaints == []
 
 
 async def test_closing_with_unread_input_loses_nothing_that_was_promised():

@@ -1,8 +1,10 @@
 """A raw peer says exactly what it is told, and hears everything."""
 
 import asyncio
+import ssl
 
 import pytest
+import trustme
 
 from katcp_aio.errors import MalformedMessage
 from katcp_aio.testing import FakeDevice, Peer, memory_pair
@@ -118,6 +120,17 @@ async def test_over_tcp_and_unix_sockets(tmp_path):
         peer.abort()
         await peer.end()
         server.close()
+
+
+async def test_over_tls():
+    authority = trustme.CA()
+    server, client = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+    async with FakeDevice(banner=()) as device:
+        peer = await Peer.connect(*await device.listen(ssl=server), ssl=client)
+        assert (await peer.ask("?watchdog"))[-1].ok
+        await peer.close()
 
 
 def test_without_a_connection():

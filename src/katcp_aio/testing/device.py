@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Iterable, Mapping
+from ssl import SSLContext
 from types import TracebackType
 from typing import Self
 
@@ -104,13 +105,13 @@ class FakeDevice:
             raise ConnectionRefusedError("the device refuses connections")
         return connect_in_memory(self, limits=Limits(), chunk=self._chunk)
 
-    async def listen(self, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:
+    async def listen(self, host: str = "127.0.0.1", port: int = 0, *, ssl: SSLContext | None = None) -> tuple[str, int]:
         """Listen on TCP as well, and return host and port.
 
         Raises:
             OSError: the port is taken.
         """
-        self._listener = await asyncio.get_running_loop().create_server(self.make_protocol, host, port)
+        self._listener = await asyncio.get_running_loop().create_server(self.make_protocol, host, port, ssl=ssl)
         address: tuple[str, int] = self._listener.sockets[0].getsockname()[:2]
         return address
 

@@ -20,6 +20,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
+from ssl import SSLContext
 from typing import cast
 
 import async_timeout
@@ -81,7 +82,9 @@ class Peer(asyncio.Protocol):
         return f"<Peer {state}, {len(self._lines)} lines unread>"
 
     @classmethod
-    async def connect(cls, host: str = "", port: int = 0, *, path: str | None = None) -> Peer:
+    async def connect(
+        cls, host: str = "", port: int = 0, *, path: str | None = None, ssl: SSLContext | None = None
+    ) -> Peer:
         """Connect to a server by host and port, or by the path of a Unix socket.
 
         Raises:
@@ -89,8 +92,8 @@ class Peer(asyncio.Protocol):
         """
         loop = asyncio.get_running_loop()
         if path is not None:
-            return (await loop.create_unix_connection(cls, path))[1]
-        return (await loop.create_connection(cls, host, port))[1]
+            return (await loop.create_unix_connection(cls, path, ssl=ssl))[1]
+        return (await loop.create_connection(cls, host, port, ssl=ssl))[1]
 
     @property
     def transport(self) -> asyncio.Transport:
