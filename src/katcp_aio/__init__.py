@@ -42,7 +42,7 @@ from .model.reporting import Strategy
 from .model.sensor import Sensor
 from .model.sensorset import SensorSet
 from .model.strategies import register_strategy
-from .server.access import READ_ONLY, Access, Permission, Rule
+from .server.access import READ_ONLY, Access, AccessRule, Permission
 from .server.context import RequestContext
 from .server.device import DeviceServer
 from .server.handlers import request
@@ -59,6 +59,7 @@ from .wire.values import register_type
 __all__ = [
     "READ_ONLY",
     "Access",
+    "AccessRule",
     "Address",
     "AggregateSensor",
     "Backoff",
@@ -100,7 +101,6 @@ __all__ = [
     "RequestProxy",
     "RequestTimeout",
     "Retry",
-    "Rule",
     "Sensor",
     "SensorMirror",
     "SensorSet",

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from katcp_aio.server.access import READ_ONLY, Access, Rule
+from katcp_aio.server.access import READ_ONLY, Access, AccessRule
 from katcp_aio.wire.datatypes import Address
 
 OPERATOR = {
@@ -22,9 +22,9 @@ def may(access, request, host=None, peercert=None):
 def test_the_first_rule_that_fits_decides():
     access = Access(
         [
-            Rule(network="10.8.1.1", allow=()),
-            Rule(network="10.8.1.0/24", allow="*"),
-            Rule(network=["10.8.0.0/16", "fd00::/8"], allow=READ_ONLY),
+            AccessRule(network="10.8.1.1", allow=()),
+            AccessRule(network="10.8.1.0/24", allow="*"),
+            AccessRule(network=["10.8.0.0/16", "fd00::/8"], allow=READ_ONLY),
         ]
     )
     assert may(access, "set-rate", "10.8.1.2") is True
@@ -40,14 +40,14 @@ def test_without_rules_nobody_is_let_in():
 
 
 def test_a_client_without_an_address_is_in_no_network():
-    access = Access([Rule(network=["0.0.0.0/0", "::/0"], allow=READ_ONLY), Rule(allow={"watchdog"})])
+    access = Access([AccessRule(network=["0.0.0.0/0", "::/0"], allow=READ_ONLY), AccessRule(allow={"watchdog"})])
     assert may(access, "help", "1.2.3.4") is True
     assert may(access, "help") is False
     assert may(access, "watchdog") is True
 
 
 def test_an_ipv4_client_of_a_socket_for_both_families():
-    access = Access([Rule(network="10.0.0.0/8", allow="*")])
+    access = Access([AccessRule(network="10.0.0.0/8", allow="*")])
     assert may(access, "help", "::ffff:10.1.2.3") is True
     assert may(access, "help", "::ffff:11.1.2.3") is None
 
@@ -64,24 +64,24 @@ def test_an_ipv4_client_of_a_socket_for_both_families():
     ],
 )
 def test_certificates_that_fit(certificate):
-    access = Access([Rule(certificate=certificate, allow="*"), Rule(allow=READ_ONLY)])
+    access = Access([AccessRule(certificate=certificate, allow="*"), AccessRule(allow=READ_ONLY)])
     assert may(access, "halt", "1.2.3.4", OPERATOR) is True
 
 
 @pytest.mark.parametrize("peercert", [None, {}, {"subject": ()}, {"subject": ((("commonName", "guest"),),)}])
 def test_clients_without_that_certificate(peercert):
-    access = Access([Rule(certificate="CN=operator", allow="*"), Rule(allow=READ_ONLY)])
+    access = Access([AccessRule(certificate="CN=operator", allow="*"), AccessRule(allow=READ_ONLY)])
     assert may(access, "halt", "1.2.3.4", peercert) is False
     assert may(access, "help", "1.2.3.4", peercert) is True
 
 
 def test_all_that_a_rule_says_of_a_certificate_has_to_fit():
-    access = Access([Rule(certificate="O=Elsewhere, CN=operator", allow="*")])
+    access = Access([AccessRule(certificate="O=Elsewhere, CN=operator", allow="*")])
     assert may(access, "halt", "1.2.3.4", OPERATOR) is None
 
 
 def test_a_network_and_a_certificate_have_to_fit_both():
-    access = Access([Rule(network="10.0.0.0/8", certificate="CN=operator", allow="*")])
+    access = Access([AccessRule(network="10.0.0.0/8", certificate="CN=operator", allow="*")])
     assert may(access, "halt", "10.1.1.1", OPERATOR) is True
     assert may(access, "halt", "11.1.1.1", OPERATOR) is None
     assert may(access, "halt", "10.1.1.1") is None
@@ -89,12 +89,12 @@ def test_a_network_and_a_certificate_have_to_fit_both():
 
 def test_values_with_commas_are_given_in_a_mapping():
     cert = {"subject": ((("organizationName", "Dishes, Ltd"),),)}
-    assert may(Access([Rule(certificate={"O": "Dishes, Ltd"}, allow="*")]), "halt", None, cert) is True
+    assert may(Access([AccessRule(certificate={"O": "Dishes, Ltd"}, allow="*")]), "halt", None, cert) is True
 
 
 def test_what_reads_only_cannot_command():
     assert not READ_ONLY & {"halt", "restart", "log-level"}
-    access = Access([Rule(allow=READ_ONLY | {"set-rate"})])
+    access = Access([AccessRule(allow=READ_ONLY | {"set-rate"})])
     assert may(access, "set-rate") is True
     assert may(access, "set-mode") is False
 
@@ -116,16 +116,16 @@ def test_what_reads_only_cannot_command():
 )
 def test_mistakes_are_found_where_they_are_made(rule):
     with pytest.raises(ValueError):
-        Rule(**{"allow": "*", **rule})
+        AccessRule(**{"allow": "*", **rule})
 
 
 def test_networks_may_be_given_as_objects():
-    rule = Rule(network=ipaddress.ip_network("10.0.0.0/8"), allow="help")
+    rule = AccessRule(network=ipaddress.ip_network("10.0.0.0/8"), allow="help")
     assert may(Access([rule]), "help", "10.1.1.1") is True
 
 
 async def test_a_device_refuses_what_is_not_allowed(greeted, device_class, caplog):
-    peer = await greeted(device_class(access=Access([Rule(allow=READ_ONLY)])))
+    peer = await greeted(device_class(access=Access([AccessRule(allow=READ_ONLY)])))
     peer.send(b"?halt[1]\n", b"?watchdog[2]\n")
     refusal = await peer.message("halt")
     assert refusal.arguments[0] == b"fail"
@@ -135,7 +135,7 @@ async def test_a_device_refuses_what_is_not_allowed(greeted, device_class, caplo
 
 
 async def test_a_device_turns_away_whom_no_rule_fits(serve, device_class, caplog):
-    served = await serve(device_class(access=Access([Rule(network="10.0.0.0/8", allow="*")])))
+    served = await serve(device_class(access=Access([AccessRule(network="10.0.0.0/8", allow="*")])))
     peer = served.peer()
     farewell = await peer.message("disconnect")
     assert farewell.arguments == (b"not allowed",)

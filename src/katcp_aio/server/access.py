@@ -3,9 +3,9 @@
 ::
 
     access = Access([
-        Rule(certificate="CN=operator", allow="*"),
-        Rule(network="127.0.0.0/8", allow="*"),
-        Rule(network="10.8.0.0/16", allow=READ_ONLY),
+        AccessRule(certificate="CN=operator", allow="*"),
+        AccessRule(network="127.0.0.0/8", allow="*"),
+        AccessRule(network="10.8.0.0/16", allow=READ_ONLY),
     ])
 
 The first rule that fits a client is the one that counts. A client that none fits is turned away.
@@ -22,7 +22,7 @@ import attrs
 
 from ..wire.datatypes import Address
 
-__all__ = ["READ_ONLY", "Access", "Permission", "Rule"]
+__all__ = ["READ_ONLY", "Access", "AccessRule", "Permission"]
 
 #: Requests that change nothing but what this client itself is sent. Not ``log-level``, which is the whole device's.
 READ_ONLY = frozenset(
@@ -103,7 +103,7 @@ def _requests(given: str | Iterable[str]) -> frozenset[str] | None:
 
 
 @attrs.frozen(kw_only=True)
-class Rule:
+class AccessRule:
     """One rule: which clients it is for, and what they may ask. What is left out fits every client.
 
     Args:
@@ -143,7 +143,7 @@ class Access:
         rules: the first that fits a client decides. Without a rule nobody is let in.
     """
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[AccessRule]) -> None:
         self.rules = tuple(rules)
         self._permissions = [Permission(rule.allow) for rule in self.rules]
 
