@@ -53,7 +53,8 @@ def theirs(stream, max_line=10_001):
 @settings(max_examples=300)
 @given(STREAMS)
 def test_the_same_lines_are_messages_with_the_same_content(stream):
-    stream = stream.replace(b"\r\0", b"\r")  # the one thing that is read here and not there
+    while b"\r\0" in stream:  # the one thing that is read here and not there
+        stream = stream.replace(b"\r\0", b"\r")
     assert ours(stream) == theirs(stream)
 
 

@@ -432,6 +432,16 @@ def test_type_aliases():
     assert registry.resolve(names["Rate"]).usage == "float:[0,10]"
 
 
+class OldAlias:
+    """What such an alias looks like, for the Pythons that have none."""
+
+    __value__ = Annotated[float, Range(0, 10)]
+
+
+def test_what_looks_like_a_type_alias():
+    assert registry.resolve(OldAlias()).usage == "float:[0,10]"
+
+
 @given(st.integers() | st.floats(allow_nan=False, allow_infinity=False))
 def test_numbers_read_back_with_their_type(value):
     again = decode(int | float, encode(value))
@@ -453,6 +463,18 @@ def test_only_times_depend_on_the_dialect():
     assert decode(TimestampOrNow, b"1001900", V4) == 1001.9
     assert encode(Now.NOW, V4) == b"now"
     assert encode(2.5, V4) == b"2.5"
+
+
+def test_many_values_at_once():
+    types = registry.child()
+    values = [1, True, "a", 2.5, Timestamp(1001.9), Mode.IDLE, Now.NOW]
+    for _ in range(2):
+        assert types.encode_all(values, V4) == [b"1", b"1", b"a", b"2.5", b"1001900", b"idle", b"now"]
+        assert types.encode_all(values)[4] == b"1001.9"
+        assert types.encode_all(["a", 1]) == [b"a", b"1"]
+    assert types.encode_all([]) == []
+    with pytest.raises(TypeError, match="no KATCP type"):
+        types.encode_all([1, None])
 
 
 # --- ranges ---

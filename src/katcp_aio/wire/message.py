@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
 from ..errors import MalformedMessage
-from .escapes import SPECIAL, escape_all, unescape_known
+from .escapes import ESCAPES, SPECIAL, escape_all, unescape_known
 from .values import encode
 
 __all__ = ["KEPT", "MAX_MID", "Message", "MessageType", "parse_line", "read_head"]
@@ -294,8 +294,6 @@ _MID_DIGITS = len(str(MAX_MID))
 KEPT = 1024  #: bytes of a malformed line that are kept with its error
 _START = re.compile(rb"(?P<type>[?!#])?(?P<name>[A-Za-z][A-Za-z0-9-]*)?")
 _ID = re.compile(rb"\[([1-9][0-9]{0,9})\](?=[ \t]|\Z)")
-# Pairs of a backslash and its code are stepped over, so that the second of two backslashes never counts as a first.
-_BAD = re.compile(rb"(?:[^\\\0\x1b]|\\[\\_0nret@])*+(?:[\0\x1b]|\\(.?))", re.DOTALL)
 
 
 def read_head(line: bytes) -> tuple[MessageType | None, str | None, int | None, int]:
@@ -335,10 +333,13 @@ def _head_fault(line: bytes, kind: MessageType | None, end: int) -> tuple[str, i
 
 def _argument_fault(line: bytes, end: int) -> tuple[str, int]:
     """Return the first thing in the arguments of ``line`` that the grammar does not allow, and where."""
-    match = _BAD.match(line, end)
-    assert match is not None  # noqa: S101 - only called for lines that have a fault
-    if match[1] is None:
-        return ("unescaped NUL" if match[0].endswith(b"\0") else "unescaped ESC"), match.end() - 1
-    if match[1] in (b"", b" ", b"\t"):
-        return "backslash at the end of an argument", match.start(1) - 1
-    return f"bad escape \\{ascii(match[1])[2:-1]}", match.start(1) - 1
+    rest = line
+    for escaped in ESCAPES:  # blotted out at their length, in half the time of an expression
+        rest = rest.replace(escaped, b"__")
+    position = min(place for place in (rest.find(fault, end) for fault in (b"\0", b"\x1b", b"\\")) if place >= 0)
+    if line[position] != _BACKSLASH:
+        return ("unescaped ESC" if line[position] == _ESC else "unescaped NUL"), position
+    code = line[position + 1 : position + 2]
+    if code in (b"", b" ", b"\t"):
+        return "backslash at the end of an argument", position
+    return f"bad escape \\{ascii(code)[2:-1]}", position
