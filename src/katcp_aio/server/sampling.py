@@ -14,12 +14,14 @@ import heapq
 import math
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import starmap
+from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock
 from ..errors import ConnectionLost
 from ..reports import TroubleLog, report_exception
 from .statuslines import StatusLines
+from .turns import Turns, in_turns
 
 if TYPE_CHECKING:
     from ..connection import Connection
@@ -29,25 +31,12 @@ if TYPE_CHECKING:
     from ..model.sensorset import SensorSet
     from ..wire.dialect import Dialect
 
-__all__ = ["Sampler", "Sampling", "Turns"]
+__all__ = ["Sampler", "Sampling"]
 
 _NEVER = math.inf
 _MIN_STALE = 64  # wake-ups out of date that are not worth looking for
 
 _WakeUp = tuple[float, int, "Sensor[Any]"]  # when, in monotonic seconds; a number that tells ties apart; of which
-
-
-class Turns(Protocol):
-    """The time budget of a long piece of work; a ``ClientConnection`` is one."""
-
-    def begin_turn(self) -> None:
-        """Start a turn."""
-
-    def turn_is_over(self) -> bool:
-        """Return whether it is time for others, or the client does not take what it is sent."""
-
-    async def end_turn(self) -> None:
-        """Let the others have a turn, wait while the client does not read, and start the next turn."""
 
 
 class Sampling:
@@ -183,15 +172,7 @@ class Sampler:
         Raises:
             ConnectionLost: the client went.
         """
-        subscribe, is_over = self.subscribe, turns.turn_is_over
-        count = 0
-        turns.begin_turn()
-        for number, (sensor, strategy) in enumerate(pairs):
-            count += subscribe(sensor, strategy)
-            # To look at the time costs a tenth of a subscription: at every eighth, 20 us, it is not worth saving.
-            if not number & 7 and is_over():
-                await turns.end_turn()
-        return count
+        return sum(await in_turns(starmap(self.subscribe, pairs), turns))
 
     def unsubscribe(self, sensor: Sensor[Any]) -> bool:
         """End the subscription of a sensor; what waits to be sent of it is not sent. Returns whether there was one."""
@@ -209,13 +190,7 @@ class Sampler:
         Raises:
             ConnectionLost: the client went.
         """
-        sensors = list(self._strategies)
-        turns.begin_turn()
-        for sensor in sensors:
-            self.unsubscribe(sensor)
-            if turns.turn_is_over():
-                await turns.end_turn()
-        return len(sensors)
+        return sum(await in_turns(map(self.unsubscribe, list(self._strategies)), turns))
 
     def close(self) -> None:
         """End it all, as the client has gone: nothing more is sent. Closing twice does nothing."""

@@ -12,7 +12,7 @@ from ..model.sensor import Sensor
 from ..model.sensorset import SensorSet
 from ..wire.dialect import UNKNOWN_SENSOR
 from .patterns import compile_pattern
-from .sampling import Turns
+from .turns import Turns
 
 __all__ = ["SensorFinder"]
 

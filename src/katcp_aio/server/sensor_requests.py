@@ -17,6 +17,7 @@ from ..wire.escapes import escape_all
 from .base import DeviceBase
 from .context import RequestContext
 from .sampling import Sampler
+from .turns import in_turns
 
 __all__ = ["SensorRequests"]
 
@@ -61,7 +62,7 @@ class SensorRequests(DeviceBase):
         if strategy is None:
             current = self._sampler(ctx).strategy(sensors[0])
             return (names, *(current.echo if current is not None else (b"none",)))
-        wanted = list(self._make(sensors, strategy, parameters))
+        wanted = await in_turns(self._make(sensors, strategy, parameters), ctx.client)
         sampler = self._sampler(ctx)
         if len(sampler) + len(wanted) > self.limits.max_subscriptions and not _fits(sampler, wanted, self.limits):
             raise FailReply(f"a client samples at most {self.limits.max_subscriptions} sensors")
