@@ -1,0 +1,191 @@
+"""The blocking clients, against a scripted device that lives in a thread of its own."""
+
+import asyncio
+import inspect
+import signal
+import threading
+
+import pytest
+
+from katcp_aio.blocking import Client, DeviceClient, DeviceGroup
+from katcp_aio.errors import FailReply, NotConnected, RequestTimeout, UsageError
+from katcp_aio.model.reading import Status
+from katcp_aio.testing import FakeDevice, FakeSensor
+
+
+class Far:
+    """A scripted device at a TCP port, in another thread."""
+
+    def __init__(self):
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
+        self._thread.start()
+        self._ready.wait()
+
+    async def _main(self):
+        self.loop = asyncio.get_running_loop()
+        self.done = asyncio.Event()
+        async with FakeDevice(sensors={"rate": FakeSensor("float", 1.5), "mode": FakeSensor("string", "idle")}) as fake:
+            self.fake = fake
+            fake.on("set-rate", reply=("ok", 2.5))
+            fake.help["set-rate"] = "Set it.\n?set-rate rate:float"
+            fake.on("steps", informs=[("a",), ("b",)])
+            fake.on("refuse", reply=("fail", "no"))
+            fake.on("hang", reply=None)
+            self.host, self.port = await fake.listen()
+            self._ready.set()
+            await self.done.wait()
+
+    def do(self, function, *args):
+        """Do something to the device, in its own thread."""
+
+        async def call():
+            return function(*args)
+
+        return asyncio.run_coroutine_threadsafe(call(), self.loop).result()
+
+    def end(self):
+        self.loop.call_soon_threadsafe(self.done.set)
+        self._thread.join()
+
+
+@pytest.fixture
+def far():
+    device = Far()
+    yield device
+    device.end()
+
+
+def test_requests(far):
+    with Client(far.host, far.port) as client:
+        assert client.connected
+        assert client.request("set-rate", 1).arguments == [b"2.5"]
+        assert client.request("set-rate", 1, returns=(float,)) == (2.5,)
+        stream = client.stream("steps")
+        assert [inform.arguments for inform in stream] == [(b"a",), (b"b",)]
+        assert stream.reply.ok
+        with pytest.raises(FailReply, match="no"):
+            client.request("refuse")
+        with pytest.raises(RequestTimeout):
+            client.request("hang", timeout=0.01)
+        with client.informs("ready") as informs:
+            far.do(far.fake.inform, "ready", "now")
+            assert next(informs).arguments == (b"now",)
+    with pytest.raises(UsageError, match="not started, or closed"):
+        client.request("set-rate", 1)
+
+
+def test_a_device_with_its_requests_and_sensors(far):
+    with DeviceClient(far.host, far.port) as pump:
+        assert dir(pump.sensor) == ["mode", "rate"]
+        assert list(pump.sensor) == ["mode", "rate"]
+        assert "rate" in pump.sensor
+        assert len(pump.sensor) == 2
+        assert pump.req.set_rate(2.5).ok
+        assert pump.req["set-rate"](2.5).ok
+        assert pump.req.set_rate.__doc__.startswith("Set it.")
+        assert "rate" in inspect.signature(pump.req.set_rate).parameters
+        assert pump.sensor.rate.read().value == 1.5
+        assert pump.read("/mode/")["mode"].value == "idle"
+        assert pump.sensor.rate.sample("event")
+        assert pump.sensor.rate == pump.sensor["rate"]
+        assert [sensor.name for sensor in pump.matching()] == ["mode", "rate"]
+        seen = []
+        pump.sensor.rate.attach(lambda sensor, reading: seen.append((sensor.name, reading.value)))
+        far.do(far.fake.set, "rate", 2.0)
+        assert pump.sensor.rate.wait_for(lambda reading: reading.value > 1.9, timeout=10).value == 2.0
+        assert seen == [("rate", 2.0)]
+        for reading in pump.sensor.mode.readings("event"):
+            assert reading.value == "idle"
+            break
+        with pytest.raises(AttributeError, match="no sensor 'nope'"):
+            _ = pump.sensor.nope
+    assert pump.sensor.rate.status is Status.UNREACHABLE
+    assert pump.sensor.rate.value == 2.0
+
+
+def test_a_group(far):
+    with DeviceGroup({"a": (far.host, far.port), "b": (far.host, far.port)}) as group:
+        group.wait_connected(timeout=10)
+        results = group.req.set_rate(1)
+        assert results
+        assert results["b"].arguments == [b"2.5"]
+        assert group["a"].req.set_rate(1).ok
+        assert group.sensor["a.rate"].read().value == 1.5
+        assert list(group) == ["a", "b"]
+
+
+async def test_works_while_a_loop_is_running(far):
+    with DeviceClient(far.host, far.port) as pump:
+        assert pump.req.set_rate(1).ok
+
+
+def test_several_threads_share_one_loop(far):
+    with DeviceClient(far.host, far.port) as pump, Client(far.host, far.port) as other:
+        results = []
+
+        def ask():
+            results.extend((pump.req.set_rate(1).ok, other.request("set-rate", 2).ok))
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert results == [True] * 16
+        assert [thread.name for thread in threading.enumerate()].count("katcp blocking") == 1
+    assert "katcp blocking" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_ctrl_c_ends_a_wait_and_nothing_else(far):
+    main = threading.main_thread().ident
+
+    def interrupt(_peer, _request):
+        signal.pthread_kill(main, signal.SIGINT)
+        return asyncio.get_running_loop().create_future()
+
+    far.do(far.fake.on, "interrupt", interrupt)
+    with Client(far.host, far.port) as client:
+        with pytest.raises(KeyboardInterrupt):
+            client.request("interrupt", timeout=None)
+        assert client.request("set-rate", 1).ok
+
+
+def test_closing_from_another_thread_ends_a_wait(far):
+    with Client(far.host, far.port) as client:
+        caught = []
+
+        def wait():
+            try:
+                client.request("hang", timeout=None)
+            except ConnectionError as error:
+                caught.append(error)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        asyncio.run_coroutine_threadsafe(far.fake.received("hang"), far.loop).result()
+        client.close()
+        thread.join()
+        assert len(caught) == 1
+
+
+def test_a_blocking_call_in_a_callback_is_an_error_and_no_deadlock(far):
+    with DeviceClient(far.host, far.port) as pump:
+        errors = []
+
+        def callback(_sensor, _reading):
+            try:
+                pump.req.set_rate(1)
+            except UsageError as error:
+                errors.append(str(error))
+
+        pump.sensor.rate.attach(callback)
+        pump.sensor.rate.read()
+        assert len(errors) == 1
+        assert "nothing may block" in errors[0]
+
+
+def test_one_that_cannot_connect_leaves_no_thread():
+    with pytest.raises(NotConnected), Client("127.0.0.1", 1, timeout=0.05):
+        pytest.fail("connected")
+    assert "katcp blocking" not in [thread.name for thread in threading.enumerate()]
