@@ -197,6 +197,13 @@ class Desk:
         self._watch_stuck()
         self._notice()
 
+    def overdue(self, since: float) -> bool:
+        """Whether the device owes a reply that was given up after ``since`` (s, monotonic), and no other before it."""
+        for slot in self._pending:
+            if slot.sent and (slot.given_up is None or slot.given_up >= since):
+                return slot.given_up is not None
+        return False
+
     def _send_queued(self) -> None:
         connection = self._connection
         if connection is None:

@@ -1,7 +1,7 @@
 """Whether a silent device is still there. Law: asks only when nothing else would tell, and never holds up a request.
 
 A device that answers requests one after another does not answer ?watchdog while it is busy with another, so a request
-under way suspends the heartbeat; it has a timeout of its own.
+under way suspends the heartbeat. One whose time is over is as good as a question that was not answered.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Heartbeat:
         period: s.
     """
 
-    __slots__ = ("_asked", "_desk", "_heard", "_missed", "_on_dead", "_period", "_timer")
+    __slots__ = ("_asked", "_desk", "_heard", "_missed", "_on_dead", "_period", "_since", "_timer")
 
     def __init__(self, desk: Desk, period: float, on_dead: Callable[[str], None]) -> None:
         self._desk = desk
@@ -34,6 +34,7 @@ class Heartbeat:
         self._asked: RequestSlot | None = None
         self._heard = desk.batches
         self._missed = 0
+        self._since = asyncio.get_running_loop().time()  # s, from when on nothing has been heard
         self._timer: asyncio.TimerHandle | None = None
         self._schedule()
 
@@ -52,10 +53,11 @@ class Heartbeat:
         signs, self._heard = desk.batches - self._heard, desk.batches
         if signs:
             self._missed = 0
-        elif asked is not None:
+            self._since = asyncio.get_running_loop().time()
+        elif asked is not None or desk.overdue(self._since):
             self._missed += 1
         if self._missed >= _MISSED:
-            self._on_dead(f"no answer to {_MISSED} ?watchdog in {_MISSED * self._period:g} s")
+            self._on_dead(f"no sign of life in {_MISSED * self._period:g} s")
             return
         if asked is not None:
             signs -= asked.future.done()  # but for the answer to that, it was silent
