@@ -1,0 +1,80 @@
+import re
+
+from katcp_aio.client.wishes import NONE, Loan, Sampling, Wishes, batches
+
+EVENT, AUTO, SLOW = Sampling("event"), Sampling("auto"), Sampling("period", (10,))
+
+
+def loan(name, *choices, told=None):
+    return Loan(name, list(choices), (told if told is not None else []).append)
+
+
+def test_a_name_goes_before_a_pattern_and_that_before_a_loan():
+    wishes = Wishes()
+    assert not wishes
+    assert wishes.effective("rate") is None
+    lent = loan("rate", EVENT)
+    wishes.lend(lent)
+    assert wishes.effective("rate") == EVENT
+    wishes.set_pattern(re.compile("ra"), SLOW)
+    assert wishes.effective("rate") == SLOW
+    wishes.set("rate", AUTO)
+    assert wishes.effective("rate") == AUTO
+    assert wishes.effective("ray") == SLOW
+    wishes.set("rate", NONE)
+    assert wishes.effective("rate") == EVENT  # somebody still looks
+    assert wishes.end(lent)
+    assert not wishes.end(lent)
+    assert wishes.effective("rate") is None
+
+
+def test_the_youngest_pattern_counts_and_replaces_what_was_wished_for_those_it_matches():
+    wishes = Wishes()
+    wishes.set("rate", AUTO)
+    wishes.set_pattern(re.compile("r"), EVENT)
+    assert wishes.effective("rate") == EVENT
+    wishes.set_pattern(re.compile("rate"), SLOW)
+    assert (wishes.effective("rate"), wishes.effective("r")) == (SLOW, EVENT)
+    wishes.set_pattern(re.compile("r"), NONE)
+    assert wishes.effective("rate") is None
+
+
+def test_what_is_refused_is_wished_no_more_and_what_held_before_holds_on():
+    wishes = Wishes()
+    wishes.set("rate", EVENT)
+    wishes.accept(["rate"])
+    wishes.set("rate", SLOW)
+    wishes.refuse("rate", SLOW, ValueError())
+    assert wishes.effective("rate") == EVENT
+    wishes.refuse("rate", EVENT, ValueError())
+    assert wishes.effective("rate") is None
+
+
+def test_a_pattern_that_is_refused_for_one_holds_for_the_others_until_that_one_is_another():
+    wishes = Wishes()
+    wishes.set_pattern(re.compile("."), EVENT)
+    wishes.refuse("rate", EVENT, ValueError())
+    assert (wishes.effective("rate"), wishes.effective("mode")) == (None, EVENT)
+    wishes.forget_refusals(["rate"])
+    assert wishes.effective("rate") == EVENT
+
+
+def test_a_loan_takes_the_next_choice_and_then_hears_why_not():
+    wishes, told, error = Wishes(), [], ValueError("never")
+    wishes.lend(loan("rate", EVENT, AUTO, told=told))
+    wishes.refuse("rate", EVENT, ValueError())
+    assert wishes.effective("rate") == AUTO
+    assert told == []
+    wishes.refuse("rate", AUTO, error)
+    assert wishes.effective("rate") is None
+    assert told == [error]
+
+
+def test_batches_are_by_wish_and_bounded():
+    wanted = {"a": EVENT, "b": SLOW, "c": EVENT, "d": EVENT, "e": Sampling("period", (10.0,))}
+    assert batches(wanted, 2) == [
+        (EVENT, ["a", "c"]),
+        (EVENT, ["d"]),
+        (SLOW, ["b"]),
+        (Sampling("period", (10.0,)), ["e"]),  # equal, but written in another way
+    ]
