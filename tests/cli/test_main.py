@@ -8,14 +8,14 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from katcp_aio import library_version
 from katcp_aio.cli import main
 
-KATCP = [sys.executable, "-c", "import sys; from katcp_aio.cli import main; sys.exit(main())"]
+KATCP = [sys.executable, "-m", "katcp_aio"]
 PATIENCE = 30  # seconds, for a busy machine
 
 
@@ -37,7 +37,7 @@ def test_version(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out == f"katcp {version('katcp-aio')}\n"
+    assert capsys.readouterr().out == f"katcp {library_version()}\n"
 
 
 def test_help_names_the_commands(capsys):

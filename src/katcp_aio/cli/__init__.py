@@ -177,7 +177,7 @@ class _Version(argparse.Action):
     """Print the version; looked up only then."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from importlib.metadata import version
+        from ..version import library_version
 
-        print(f"katcp {version('katcp-aio')}")
+        print(f"katcp {library_version()}")
         parser.exit()

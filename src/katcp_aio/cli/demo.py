@@ -10,10 +10,19 @@ import asyncio
 import math
 import sys
 from collections import Counter
-from importlib.metadata import version
 from typing import Any
 
-from katcp_aio import Address, DeviceClient, DeviceServer, InvalidReply, KatcpError, Limits, Reading, run
+from katcp_aio import (
+    Address,
+    DeviceClient,
+    DeviceServer,
+    InvalidReply,
+    KatcpError,
+    Limits,
+    Reading,
+    library_version,
+    run,
+)
 
 from ..reports import printable
 from .antenna import Antenna
@@ -65,7 +74,7 @@ async def demonstrate(screen: Screen, host: str, port: int, seconds: float, seed
     Raises:
         KatcpError, OSError: what went wrong.
     """
-    screen.title(f"katcp_aio {version('katcp-aio')}: a simulated antenna and its client")
+    screen.title(f"katcp_aio {library_version()}: a simulated antenna and its client")
     # Ctrl-C ends it in the middle of a slew, and nobody wants to wait for that.
     limits = Limits(stop_timeout=0.05, close_timeout=0.05)
     async with Antenna(host, port, seed=seed, fault_every=FAULT_EVERY, limits=limits) as antenna:
