@@ -17,6 +17,8 @@ from .client.remote_sensor import RemoteSensor
 from .client.replies import Reply
 from .client.results import GroupResults, Retry
 from .client.states import State
+from .client.stream import InformStream
+from .client.upload import upload
 from .clock import Clock
 from .connection import Connection
 from .errors import (
@@ -37,11 +39,14 @@ from .errors import (
 )
 from .limits import Limits
 from .model.aggregate import AggregateSensor
+from .model.health import DeviceStatus, device_status, device_status_from
 from .model.reading import Reading, Status
 from .model.reporting import Strategy
 from .model.sensor import Sensor
 from .model.sensorset import SensorSet
-from .model.strategies import register_strategy
+from .model.strategies import StrategyParams, StrategyRegistry, register_strategy
+from .model.tallies import Tally
+from .model.tree import SensorTree
 from .server.access import READ_ONLY, Access, AccessRule, Permission
 from .server.context import RequestContext
 from .server.device import DeviceServer
@@ -49,12 +54,13 @@ from .server.handlers import request
 from .server.logs import KatcpLogHandler, LogLevel
 from .server.runner import run
 from .server.session import ClientConnection
-from .version import library_version
+from .server.timesync import TimeSync
+from .version import library_version as _library_version
 from .wire.datatypes import Address, Lru, Now, Range, Timestamp, TimestampOrNow
 from .wire.dialect import Dialect
 from .wire.message import Message, MessageType
 from .wire.parser import MessageParser
-from .wire.values import register_type
+from .wire.values import TypeRegistry, register_type
 
 __all__ = [
     "READ_ONLY",
@@ -72,10 +78,12 @@ __all__ = [
     "DeviceClient",
     "DeviceGroup",
     "DeviceServer",
+    "DeviceStatus",
     "Dialect",
     "FailReply",
     "GroupError",
     "GroupResults",
+    "InformStream",
     "InvalidReply",
     "KatcpError",
     "KatcpLogHandler",
@@ -104,18 +112,32 @@ __all__ = [
     "Sensor",
     "SensorMirror",
     "SensorSet",
+    "SensorTree",
     "State",
     "Status",
     "Strategy",
+    "StrategyParams",
+    "StrategyRegistry",
+    "Tally",
+    "TimeSync",
     "Timestamp",
     "TimestampOrNow",
+    "TypeRegistry",
     "UnsupportedProtocol",
     "UsageError",
-    "library_version",
+    "device_status",
+    "device_status_from",
     "register_strategy",
     "register_type",
     "request",
     "run",
+    "upload",
 ]
 
-__version__ = library_version()
+__version__: str  #: as installed
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        return _library_version()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

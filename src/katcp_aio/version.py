@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 
 __all__ = ["library_row", "library_version"]
 
@@ -11,9 +10,11 @@ __all__ = ["library_row", "library_version"]
 @functools.cache
 def library_version() -> str:
     """Return the installed version, as ``0.2.0`` or ``0.2.1.dev3+g1a2b3c4``; ``0`` where nothing is installed."""
+    from importlib import metadata  # noqa: PLC0415 - 20 ms that a program which tells nobody its version need not pay
+
     try:
-        return importlib.metadata.version("katcp-aio")
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version("katcp-aio")
+    except metadata.PackageNotFoundError:
         return "0"
 
 
