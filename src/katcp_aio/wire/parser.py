@@ -74,7 +74,10 @@ class MessageParser:
 
     def _complete(self, end: bytes) -> bytes:
         """Return the line that ``end`` completes; an empty one if it was dropped."""
-        line = b"" if self._size > self.max_line else bytes(self._pending) + end
+        line = b""
+        if self._size <= self.max_line:
+            self._pending += end  # the longer part stays where it is
+            line = bytes(self._pending)
         self._pending.clear()
         self._size = 0
         return line
