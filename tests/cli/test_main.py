@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from katcp_aio import library_version
 from katcp_aio.cli import main
+from katcp_aio.version import library_version
 
 KATCP = [sys.executable, "-m", "katcp_aio"]
 PATIENCE = 30  # seconds, for a busy machine

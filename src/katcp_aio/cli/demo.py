@@ -20,11 +20,11 @@ from katcp_aio import (
     KatcpError,
     Limits,
     Reading,
-    library_version,
     run,
 )
 
 from ..reports import printable
+from ..version import library_version
 from .antenna import Antenna
 from .following import SensorView
 from .screen import Screen, make_screen, show
