@@ -108,6 +108,7 @@ async def test_closing_wakes_who_reads_and_keeps_what_had_arrived(join, manual_c
     connection.begin_close()
     peer.send("?late")
     await manual_clock.settle()
+    assert not connection.lost  # late data is dropped, and no fault
     assert await connection.read() == [Message.request("one")]
     assert await connection.read() == [Message.request("two")]
     assert await connection.read() == []

@@ -13,6 +13,7 @@ import pytest
 import trustme
 
 from katcp_aio.connection import ConnectionProtocol, connect
+from katcp_aio.errors import LineTooLong
 from katcp_aio.limits import Limits
 from katcp_aio.testing import Peer
 from katcp_aio.wire.message import Message
@@ -76,6 +77,19 @@ async def test_both_ends_know_each_other():
         assert client.description == str(client.address) == f"{host}:{port}"
         own = client.get_extra_info("sockname")
         assert server.description == f"{own[0]}:{own[1]}"
+        client.abort()
+
+
+async def test_a_client_takes_longer_lines_than_a_server():
+    limits = Limits(max_line=100, max_reply_line=1000)
+    async with listening(limits) as (listener, address):
+        client = await connect(*address, limits=limits)
+        server = await listener.connections.get()
+        long = Message.reply("read", "ok", "x" * 500)
+        server.send(long)
+        assert await client.read() == [long]
+        client.send(long)
+        assert isinstance((await server.read())[0], LineTooLong)
         client.abort()
 
 
@@ -297,6 +311,7 @@ def test_over_uvloop():
 _IDLE = """
 import asyncio, gc, sys, tracemalloc
 from katcp_aio.connection import ConnectionProtocol
+from katcp_aio.errors import LineTooLong
 from katcp_aio.limits import Limits
 
 async def serve(count):
