@@ -189,25 +189,38 @@ class StrategyRegistry:
         limits: Limits = _DEFAULT_LIMITS,
     ) -> Strategy:
         """Return a new strategy, not yet started; see :func:`make_strategy`."""
+        return self.maker(name, params, dialect, limits)(sensor)
+
+    def maker(
+        self, name: str, params: Sequence[bytes], dialect: Dialect = V51, limits: Limits = _DEFAULT_LIMITS
+    ) -> Callable[[SampledSensor], Strategy]:
+        """Return what makes the same strategy for many sensors: what is the same for all is checked once, here.
+
+        Raises:
+            ValueError: as :func:`make_strategy`, for what does not depend on the sensor; the function, for what does.
+        """
         row = self._row(name)
         if not _spoken(name, dialect):
             raise ValueError(f"protocol {dialect.version} has no strategy {name}")
         given = tuple(params)
-        if name == "auto" and sensor.auto is not None and not given:
-            strategy = self._sensors_own(sensor, sensor.auto, limits)
-        else:
-            strategy = _build(name, row, StrategyParams(given, row.parameters, sensor, dialect, limits))
-        strategy.name, strategy.params = name, given
-        return strategy
+        _check_count(name, row, given)
+        is_auto = name == "auto"
+
+        def make(sensor: SampledSensor) -> Strategy:
+            if is_auto and sensor.auto is not None:
+                strategy = self._sensors_own(sensor, sensor.auto, limits)
+            else:
+                strategy = _build(name, row, StrategyParams(given, row.parameters, sensor, dialect, limits))
+            strategy.name, strategy.params = name, given
+            return strategy
+
+        return make
 
     def _row(self, name: str) -> StrategyRow:
-        for (
-            rows
-        ) in self.rows.maps:  # as ChainMap.get does, in a quarter of its time: once for each sensor of a bulk request
-            row = rows.get(name)
-            if row is not None:
-                return row
-        raise ValueError(UNKNOWN_STRATEGY.format(_shown(name)))
+        row = self.rows.get(name)
+        if row is None:
+            raise ValueError(UNKNOWN_STRATEGY.format(_shown(name)))
+        return row
 
     def _sensors_own(self, sensor: SampledSensor, auto: Sequence[Any], limits: Limits) -> Strategy:
         """Return what ``auto`` means for this sensor. It comes from the device, so every dialect has it, in seconds."""
@@ -216,8 +229,9 @@ class StrategyRegistry:
             # Table 9: auto is never equivalent to none; and auto as auto would be a roundabout way to say nothing.
             raise ValueError(f"auto of sensor {sensor.name} must not be {name}")
         try:
-            row = self._row(name)
-            return _build(name, row, StrategyParams(tuple(map(encode, values)), row.parameters, sensor, V51, limits))
+            row, given = self._row(name), tuple(map(encode, values))
+            _check_count(name, row, given)
+            return _build(name, row, StrategyParams(given, row.parameters, sensor, V51, limits))
         except ValueError as error:
             raise ValueError(f"auto of sensor {sensor.name}: {error}") from None
 
@@ -227,11 +241,15 @@ def _spoken(name: str, dialect: Dialect) -> bool:
     return name in dialect.strategies or name not in V51.strategies
 
 
-def _build(name: str, row: StrategyRow, params: StrategyParams) -> Strategy:
-    """Check what holds for every strategy, and make one."""
-    expected, found = len(row.parameters), len(params.given)
+def _check_count(name: str, row: StrategyRow, given: Sequence[bytes]) -> None:
+    """Raise ValueError unless a strategy is given as many parameters as it has."""
+    expected, found = len(row.parameters), len(given)
     if found != expected:
         raise ValueError(f"expected {expected or 'no'} parameter{'s' * (expected != 1)} for {name}, found {found}")
+
+
+def _build(name: str, row: StrategyRow, params: StrategyParams) -> Strategy:
+    """Check whether a strategy is for this type of sensor, and make one."""
     sensor = params.sensor
     if row.types and sensor.type_name not in row.types:
         types = " and ".join(row.types)

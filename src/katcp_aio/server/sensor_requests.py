@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ..errors import FailReply
+from ..errors import ConnectionLost, FailReply
 from ..limits import Limits
 from ..model.sensor import Sensor
 from ..model.strategies import Strategy
@@ -78,6 +78,8 @@ class SensorRequests(DeviceBase):
     def _sampler(self, ctx: RequestContext) -> Sampler:
         """Return the client's sampler, made when it is first needed."""
         client = ctx.client
+        if client.connection.lost:
+            raise ConnectionLost("the client has gone", device=client.description)
         if client.sampler is None:
             client.sampler = self.sampling.sampler(client.connection)
         return client.sampler
@@ -94,12 +96,12 @@ class SensorRequests(DeviceBase):
         self, sensors: Iterable[Sensor[Any]], strategy: str, parameters: tuple[bytes, ...]
     ) -> Iterator[tuple[Sensor[Any], Strategy]]:
         """Yield a new strategy for each sensor, not yet started."""
-        make = self.strategies.make
-        for sensor in sensors:
-            try:
-                yield sensor, make(strategy, parameters, sensor, self.dialect, self.limits)
-            except ValueError as error:
-                raise FailReply(str(error)) from None
+        try:
+            make = self.strategies.maker(strategy, parameters, self.dialect, self.limits)
+            for sensor in sensors:
+                yield sensor, make(sensor)
+        except ValueError as error:
+            raise FailReply(str(error)) from None
 
 
 def _fits(sampler: Sampler, wanted: Iterable[tuple[Sensor[Any], Strategy]], limits: Limits) -> bool:
