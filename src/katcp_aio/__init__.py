@@ -6,6 +6,7 @@ knows the device's requests and sensors. Law: each name here is taken from the o
 
 from __future__ import annotations
 
+from . import version as _version
 from .client.backoff import Backoff
 from .client.client import Client
 from .client.device import DeviceClient
@@ -55,7 +56,6 @@ from .server.logs import KatcpLogHandler, LogLevel
 from .server.runner import run
 from .server.session import ClientConnection
 from .server.timesync import TimeSync
-from .version import library_version as _library_version
 from .wire.datatypes import Address, Lru, Now, Range, Timestamp, TimestampOrNow
 from .wire.dialect import Dialect
 from .wire.message import Message, MessageType
@@ -139,5 +139,5 @@ __version__: str  #: as installed
 
 def __getattr__(name: str) -> str:
     if name == "__version__":
-        return _library_version()
+        return _version.library_version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
