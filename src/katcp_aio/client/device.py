@@ -108,10 +108,11 @@ class DeviceClient(Client):
 
     async def close(self) -> None:
         """End the connection, as :meth:`Client.close`; the sensors stay as they were, unreachable."""
+        self._sync.cancel()
         try:
-            await self._sync.stop()
-        finally:
             await super().close()
+        finally:
+            await self._sync.stop()
 
     @property
     def synced(self) -> bool:

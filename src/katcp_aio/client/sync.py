@@ -75,12 +75,16 @@ class Synchroniser:
         """Begin, in the running loop."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"katcp sync {self._client.description}")
 
+    def cancel(self) -> None:
+        """Begin to end the task."""
+        if self._task is not None:
+            self._task.cancel()
+
     async def stop(self) -> None:
         """End the task."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        self.cancel()
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     def wake(self) -> None:
         """Have a look at what is due."""
