@@ -1,8 +1,10 @@
 """A client and a device that behaves: connecting, asking, listening, closing."""
 
 import asyncio
+import contextlib
 import gc
 import logging
+import weakref
 
 import pytest
 
@@ -390,6 +392,25 @@ async def test_a_late_reply_is_counted_and_goes_to_nobody(client, fake_device, m
     await manual_clock.advance(1)
     assert client.trouble.counts == {"late reply": 1}
     assert (await client.request("get")).arguments == [b"new"]
+
+
+async def test_a_request_that_is_still_owed_a_reply_holds_nothing_of_its_caller(client, fake_device, manual_clock):
+    class Thing:
+        pass
+
+    async def ask():
+        thing = Thing()
+        with contextlib.suppress(RequestTimeout):
+            await client.request("hang", timeout=1)
+        return weakref.ref(thing)
+
+    fake_device.on("hang", reply=None)
+    asking = asyncio.create_task(ask())
+    await manual_clock.advance(1)
+    thing = await asking
+    del asking
+    gc.collect()
+    assert thing() is None
 
 
 # Building and dropping

@@ -316,6 +316,7 @@ class Client:
         """Return the reply of a request that has its outcome, or raise what it is instead."""
         result = slot.future.result()
         if isinstance(result, Exception):
+            del slot.future  # a late reply may be awaited for long, and must not hold the frames of the traceback
             raise result
         if check and result.arguments[:1] != _OK:
             raise reply_error(_request(slot), result, slot.informs, slot.log, self.description)
