@@ -256,3 +256,53 @@ async def test_a_loop_that_has_ended_does_no_harm(device_class, log):
 
     await asyncio.to_thread(asyncio.run, life())
     log.warning("nobody hears it")
+
+
+async def test_the_devices_own_log_goes_to_its_clients_and_to_pythons_log(manual_clock, greeted, device_class, caplog):
+    device = device_class(clock=manual_clock)
+    peer = await greeted(device)
+    device.log.warning("the pump is %s", "hot")
+    line = await peer.message("log")
+    assert line.arguments[0] == b"warn"
+    assert line.arguments[2:] == (device.log.logger.name.encode(), b"the pump is hot")
+    assert [record.getMessage() for record in caplog.records] == ["the pump is hot"]
+    assert caplog.records[0].filename == "test_logs.py"
+
+
+async def test_what_clients_are_sent_does_not_depend_on_pythons_levels(greeted, device_class, caplog):
+    device = device_class()
+    peer = await greeted(device)
+    device.log.info("not yet")
+    device.log.fatal("at once")
+    assert (await peer.message("log")).arguments[-1] == b"at once"
+    await peer.ask("?log-level trace")
+    assert device.log.isEnabledFor(5)
+    device.log.trace("step %d", 1)
+    device.log.debug("in detail")
+    assert [(await peer.message("log")).arguments[::3] for _ in range(2)] == [
+        (b"trace", b"step 1"),
+        (b"debug", b"in detail"),
+    ]
+    await peer.ask("?log-level off")
+    device.log.fatal("to nobody here")
+    await peer.ask("?log-limit error")
+    device.log.error("to the one who asked")
+    assert (await peer.message("log")).arguments[-1] == b"to the one who asked"
+    assert [record.levelname for record in caplog.records] == ["CRITICAL", "CRITICAL", "ERROR"]
+
+
+async def test_two_devices_of_one_class_do_not_mix_their_logs_and_nobody_is_told_twice(greeted, serve, device_class):
+    from katcp_aio import KatcpLogHandler
+
+    one, other = device_class(), device_class()
+    peer, bystander = await greeted(one), await greeted(other)
+    handler = KatcpLogHandler(one)
+    one.log.logger.addHandler(handler)
+    try:
+        one.log.error("mine")
+        await peer.ask("?watchdog[1]")
+        await bystander.ask("?watchdog[1]")
+    finally:
+        one.log.logger.removeHandler(handler)
+    assert [message.name for message in peer.received].count("log") == 1
+    assert [message.name for message in bystander.received].count("log") == 0

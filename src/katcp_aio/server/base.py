@@ -38,7 +38,7 @@ from .handlers import Handler, RequestOptions, collect_handlers, make_handler
 from .hooks import DeviceHooks
 from .interface import InterfaceChanges
 from .listeners import Listeners
-from .logs import LogLevel
+from .logs import DeviceLog, LogLevel
 from .sampling import Sampling
 from .selection import SensorFinder
 from .services import Service, ServiceTasks, end_tasks
@@ -66,10 +66,11 @@ class DeviceBase(DeviceHooks):
         strategies: the sampling strategies that clients may ask for.
         limits: the bounds.
         clock: the time.
-        library_row: version and build state of this library, as #version-connect tells them.
-        log_level: which records a KatcpLogHandler passes on; one for the whole device (5.1, section 6).
+        library_row, device_row: version and build state of this library and of the device, as clients are told.
+        log: the device's log, which its clients are sent too, as #log informs.
+        log_level: from which level on they are; one for the whole device (5.1, section 6).
         trouble: what clients did wrong, counted by kind and logged at a bounded rate.
-        logger: where the server logs.
+        logger: where the server itself logs.
         serial: whether each client's requests are answered one after another.
         debug: whether clients are sent the traceback of a handler that fails.
     """
@@ -107,9 +108,11 @@ class DeviceBase(DeviceHooks):
         self.debug = debug
         self.access = access
         self.logger = logger
+        self.log = DeviceLog(self)
         self.log_level = LogLevel.WARN
         self.trouble = TroubleLog(logger, self.clock.monotonic, self.limits.log_rate)
         self.library_row = library_row()
+        self.device_row = self.VERSION, self.BUILD_STATE
         self.versions: dict[str, tuple[str, ...]] = {}  #: further components of ?version-list: version, build state
         self._clientele = Clientele(self, multi_client=multi_client)
         self._listeners = Listeners(
@@ -231,8 +234,8 @@ class DeviceBase(DeviceHooks):
         await self.stop()
 
     def _raise_failure(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
             raise failure
 
     async def _stop(self, grace: float, *, restart: bool) -> None:
@@ -384,11 +387,6 @@ class DeviceBase(DeviceHooks):
         return Handler(name, self.unhandled_request, self._unhandled, RequestOptions())
 
     # What is told
-
-    @property
-    def device_row(self) -> tuple[str, str]:
-        """Version and build state of the device."""
-        return self.VERSION, self.BUILD_STATE
 
     def _tell_change(self, what: tuple[str, ...]) -> None:
         name, arguments = self.dialect.interface_changed(*what)

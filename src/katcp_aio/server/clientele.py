@@ -62,7 +62,6 @@ class Clientele:
         connection.begin_close()
 
     def _admit(self, client: ClientConnection) -> None:
-        server = self._server
         if self._multi_client:
             if not self._newcomers:
                 asyncio.get_running_loop().call_soon(self._announce)
@@ -75,7 +74,7 @@ class Clientele:
         client.start()
 
     def _greeting(self) -> bytes:
-        """Return the lines that a new client is sent, made once: 15 us that a client which stays for one request pays."""
+        """Return the lines that a new client is sent; made once, as they take 15 us."""
         server = self._server
         told = server.device_row, dict(server.versions)
         if told != self._told:

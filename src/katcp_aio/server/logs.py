@@ -7,7 +7,7 @@ import enum
 import functools
 import logging
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..connection import Connection
 from ..wire.datatypes import Timestamp
@@ -15,11 +15,12 @@ from ..wire.dialect import Dialect
 from ..wire.message import MessageType
 from .context import format_line
 
-__all__ = ["KatcpLogHandler", "LogLevel", "LoggedClient", "LoggingServer"]
+__all__ = ["DeviceLog", "KatcpLogHandler", "LogLevel", "LoggedClient", "LoggingServer"]
 
 _HEAD = MessageType.INFORM.head("log")
 _LIBRARY = "katcp_aio"  # what the library itself logs is the operator's: it tells of clients, and of its inside
 _HANDLERS = "katcp_aio.request"  # what handlers log by way of their context is the device's
+_SENT = "katcp_server"  # attribute of a record: the server whose clients were told of it already
 _MAX_WAITING = 1000  # records of other threads that the loop has not come to yet; more: dropped
 
 
@@ -114,7 +115,7 @@ class KatcpLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record, in the loop's thread; from other threads, soon. Called by :mod:`logging`, under its lock."""
         loop = self._server.loop
-        if loop is None or loop.is_closed():
+        if loop is None or loop.is_closed() or getattr(record, _SENT, None) is self._server:
             return
         try:
             text = record.getMessage() if self.formatter is None else self.format(record)
@@ -161,6 +162,50 @@ class KatcpLogHandler(logging.Handler):
                 client.connection.write(line)
         finally:
             self._busy = False
+
+
+class DeviceLog(logging.LoggerAdapter["logging.Logger"]):
+    """The log of one device, ``server.log``: goes to Python's log, as any logger, and to the device's clients.
+
+    Clients are sent what reaches the level that they have set with ?log-level, whatever levels Python's own log has. A
+    :class:`KatcpLogHandler` of the same server passes it over, so that nobody is told twice.
+
+    Args:
+        server: the device; its class names the logger.
+    """
+
+    def __init__(self, server: LoggingServer) -> None:
+        kind = type(server)
+        super().__init__(logging.getLogger(f"{kind.__module__}.{kind.__qualname__}"), {_SENT: server})
+        self._handler = KatcpLogHandler(server)
+        self._server = server
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the adapter's own name for it
+        """Return whether anybody is told of records of this level."""
+        return self.logger.isEnabledFor(level) or self._reaches_clients(level)
+
+    def _reaches_clients(self, level: int) -> bool:
+        server, told = self._server, LogLevel.from_python(level)
+        return told >= server.log_level or any(
+            told >= client.log_limit for client in server.clients if client.log_limit is not None
+        )
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a message, with ``%`` and its arguments as for any logger."""
+        if self.logger.isEnabledFor(level):
+            message, options = self.process(msg, kwargs)
+            options["stacklevel"] = options.get("stacklevel", 1) + 1
+            self.logger.log(level, message, *args, **options)
+        if self._reaches_clients(level):
+            self._handler.handle(self.logger.makeRecord(self.logger.name, level, "", 0, msg, args, None))
+
+    def trace(self, msg: object, *args: object) -> None:
+        """Log at the level that is below DEBUG, for which Python has no name."""
+        self.log(LogLevel.TRACE.value, msg, *args)
+
+    def fatal(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at the level that Python calls critical."""
+        self.log(LogLevel.FATAL.value, msg, *args, **kwargs)
 
 
 def _is_the_devices(record: logging.LogRecord) -> bool:
