@@ -156,7 +156,11 @@ class Message(_Fields):
             return head + b"\n" if mid is None else b"%b[%d]\n" % (head, mid)
         body = b" ".join(arguments)
         # One look at all arguments together: without special characters, only the blanks between them go missing.
-        if len(body) - len(body.translate(None, SPECIAL)) != len(arguments) - 1 or b"" in arguments:
+        if (
+            len(body) > _LONG
+            or len(body) - len(body.translate(None, SPECIAL)) != len(arguments) - 1
+            or b"" in arguments
+        ):
             body = escape_all(arguments)
         return b"%b %b\n" % (head, body) if mid is None else b"%b[%d] %b\n" % (head, mid, body)
 
@@ -237,7 +241,9 @@ def parse_line(line: bytes) -> Message:
     known = _bare.get(line)
     if known is not None:
         return known
-    if len(line.translate(None, _UNUSUAL)) != len(line) or line[0] <= _BLANK:
+    if len(line) > _LONG:
+        arguments = _split_long(line)
+    elif len(line.translate(None, _UNUSUAL)) != len(line) or line[0] <= _BLANK:
         arguments = _split_unusual(line)
     else:
         arguments = line.split()
@@ -260,6 +266,14 @@ def parse_line(line: bytes) -> Message:
         _remember(_bare, line, message := _new(Message, (kind, name, (), None)))
         return message
     return _new(Message, (kind, name, tuple(arguments), mid))
+
+
+def _split_long(line: bytes) -> list[bytes]:
+    """Split a line at the speed of memory; translate() and split() take 20 times as long for a megabyte, each."""
+    if 0 in line or _ESC in line or 9 in line or 11 in line or 12 in line or line[0] <= _BLANK:  # TAB, VT, FF
+        return _split_unusual(line)
+    head, _, rest = line.partition(b" ")
+    return [head, rest] if rest and _BLANK not in rest else [head, *rest.split()]
 
 
 def _split_unusual(line: bytes) -> list[bytes]:
@@ -290,6 +304,7 @@ def _remember(table: dict[K, V], key: K, value: V) -> None:
 _UNUSUAL = b"\0\x1b\v\f"
 _BLANK, _BACKSLASH, _BRACKET, _ESC = b" \\]\x1b"
 _ZERO = ord("0")
+_LONG = 1000  # bytes of a line, above which looking for each byte by itself takes less time than for all at once
 _MID_DIGITS = len(str(MAX_MID))
 KEPT = 1024  #: bytes of a malformed line that are kept with its error
 _START = re.compile(rb"(?P<type>[?!#])?(?P<name>[A-Za-z][A-Za-z0-9-]*)?")
