@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-TESTED = {"antenna.py", "client.py", "embed.py", "proxy.py", "pump.py"}  # proxy.py: with the tests of mirrors
+TESTED = {"antenna.py", "client.py", "embed.py", "proxy.py", "pump.py"}
 PATIENCE = 20  # seconds, for a busy machine to start a Python
 
 
@@ -33,26 +33,37 @@ async def program(name, *arguments):
         await process.communicate()
 
 
-@pytest.fixture
-def free_port():
+def find_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-async def answers(port, request):
-    """Ask a device, as soon as it listens, and return its whole answer."""
+@pytest.fixture
+def free_port():
+    return find_port()
+
+
+async def answers(port, request, until=b""):
+    """Ask a device, again and again until it listens and its answer has ``until`` in it; return the lines of that."""
     while True:
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            break
+            lines = await ask(port, request)
         except ConnectionRefusedError:
-            await asyncio.sleep(0.05)
+            lines = []
+        if lines and until in b"".join(lines):
+            return lines
+        await asyncio.sleep(0.05)
+
+
+async def ask(port, request):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(request + b"\n")
         lines = []
         while not (lines and lines[-1].startswith(b"!")):
             lines.append(await reader.readline())
+            assert lines[-1], lines
         return lines
     finally:
         writer.close()
@@ -94,6 +105,18 @@ async def test_antenna_serves_until_it_is_interrupted(free_port):
         lines = await answers(free_port, b"?sensor-value mode")
         assert b" mode nominal stow\n" in lines[-2] or b" mode unknown stow\n" in lines[-2]
         assert await stop(antenna, signal.SIGINT) == (0, "", "")
+
+
+async def test_proxy_shows_the_pump_and_goes_on_without_it(free_port):
+    proxy_port = find_port()
+    async with program("proxy.py", "127.0.0.1", free_port, proxy_port) as proxy:
+        async with program("pump.py", free_port) as pump:
+            await answers(proxy_port, b"?sensor-value board.rate", until=b"!sensor-value ok 1\n")
+            assert (await answers(proxy_port, b"?set-rate 2.5"))[-1] == b"!set-rate ok 2.5\n"
+            await stop(pump)
+        await answers(proxy_port, b"?sensor-value board.rate", until=b" unreachable ")
+        code, _, _ = await stop(proxy)
+        assert code == 0
 
 
 async def test_embedded_device_works_and_ends():
