@@ -394,6 +394,16 @@ async def test_a_late_reply_is_counted_and_goes_to_nobody(client, fake_device, m
     assert (await client.request("get")).arguments == [b"new"]
 
 
+async def test_a_late_reply_may_be_malformed(client, fake_device, manual_clock):
+    fake_device.on("get", raw=b"#get[1] \\q\n!get[1] ok \\q\n", delay=2)
+    late = asyncio.create_task(client.request("get", timeout=1))
+    await manual_clock.advance(2)
+    with pytest.raises(RequestTimeout):
+        await late
+    assert client.trouble.counts == {"malformed": 2}
+    assert (await client.request("watchdog")).ok
+
+
 async def test_a_request_that_is_still_owed_a_reply_holds_nothing_of_its_caller(client, fake_device, manual_clock):
     class Thing:
         pass

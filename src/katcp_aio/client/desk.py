@@ -330,7 +330,8 @@ class Desk:
             return
         slot = self._pending.take(line.name, line.mid)
         if slot is not None:
-            self._finish(slot, line)
+            if slot.given_up is None:
+                self._finish(slot, line)
             self._send_queued()
 
     # Back-pressure of streams
