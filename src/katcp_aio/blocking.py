@@ -155,6 +155,8 @@ class Blocking:
         self._line = line
 
     def __getattr__(self, name: str) -> Any:
+        if name in Blocking.__slots__:  # of one that is being copied, and has nothing yet
+            raise AttributeError(name)
         target = self._target
         if isinstance(target, NameSpace):  # whose names may change while they are looked up
             return _wrap(self._line.run(getattr, target, name), self._line)

@@ -88,6 +88,7 @@ class Limits:
     max_sweep: int = _count(
         100, "requests under way at once while one is made for each of many sensors; more: they wait"
     )
+    resync_interval: float = _bound(0.1, "seconds between two readings of a device's whole lists; sooner: it waits")
     max_single_changes: int = _count(
         20, "sensors or requests asked for one by one after a change; more: the whole list"
     )

@@ -54,7 +54,7 @@ async def settle():
 async def step(fake, *change):
     """Tell the client of a change, and let it get in step again."""
     fake.inform("interface-changed", *change)
-    await settle()
+    await asyncio.get_running_loop().clock.advance(0.2)  # whole lists are read at a bounded rate
 
 
 # What it finds
@@ -530,3 +530,12 @@ async def test_a_device_that_comes_back_as_another_is_met_anew():
             assert set(device.sensor) == {"rate", "only"}
             assert second.sampling("rate") == [(b"period", b"1000")]
             assert device.sensor.rate.reading == Reading(7.5, Status.NOMINAL, 4.0)
+
+
+async def test_a_device_that_changes_with_each_list_is_asked_at_a_bounded_rate(manual_clock):
+    async with pair() as (fake, _):
+        fake.on("sensor-list", lambda _peer, _request: fake.inform("interface-changed"))
+        fake.inform("interface-changed")
+        begin = len(asked(fake, "sensor-list"))
+        await manual_clock.advance(10)
+        assert 90 <= len(asked(fake, "sensor-list")) - begin <= 110

@@ -110,6 +110,7 @@ async def test_sensors_come_go_and_change_with_the_device():
         fake.sensors["mode"] = FakeSensor("discrete", "on", ("on", "off"))
         del fake.sensors["rate"]
         fake.inform("interface-changed")
+        await asyncio.sleep(1)
         await settle()
         assert set(here) == {"rate.max", "mode", "new"}
         assert here["new"].value == 7

@@ -103,6 +103,8 @@ class NameSpace(Generic[T_co]):
 
     def __getattr__(self, attribute: str) -> T_co:
         """Return the one that goes by this attribute; AttributeError if there is none, or more than one."""
+        if attribute == "_directory":  # of one that is being copied, and has nothing yet
+            raise AttributeError(attribute)
         directory = self._directory
         names = directory.attributes().get(attribute, ())
         if len(names) == 1:

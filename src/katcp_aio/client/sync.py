@@ -8,6 +8,7 @@ broken device is not hammered; what was known before stays in place meanwhile.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 
 import async_timeout
@@ -62,6 +63,7 @@ class Synchroniser:
         self._reconnected = asyncio.Event()  # no delay counts any more
         self._settled = asyncio.Event()  # in step, or never will be
         self._epoch = 0  # connections made and lost
+        self._listed = -math.inf  # when whole lists were read last on this connection (s, monotonic)
         self._task: asyncio.Task[None] | None = None
         self.sampler = Sampler(client, table, wishes, timeout)
         self.help: dict[str, str] = {}  #: request -> its help
@@ -112,6 +114,7 @@ class Synchroniser:
     def connection_made(self) -> None:
         """Take note that the device is there: it knows nothing of this client, and may be another than before."""
         self._epoch += 1
+        self._listed = -math.inf
         self._scope = Scope(everything=True)
         self._reconnected.set()
         self._wake.set()
@@ -136,6 +139,7 @@ class Synchroniser:
             self._reconnected.clear()
             try:
                 if self._scope:
+                    await self._pause()
                     await self._sync()
                 await self.sampler.apply()
                 if self.ready and not self.synced:
@@ -152,6 +156,15 @@ class Synchroniser:
                 failures += 1
             else:
                 failures = 0
+
+    async def _pause(self) -> None:
+        """Read whole lists at a bounded rate, also from a device that says after each that it has changed again."""
+        if self._scope.sensor_list or self._scope.request_list:
+            loop = asyncio.get_running_loop()
+            wait = self._listed + self._client.limits.resync_interval - loop.time()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            self._listed = loop.time()
 
     async def _failed(self, error: Exception | None, failures: int) -> None:
         """Wait before the next attempt; a new connection ends the wait."""

@@ -76,6 +76,8 @@ class Wishes:
         """Wish a strategy for one sensor."""
         if name in self.named:
             self.former.setdefault(name, self.named[name])
+        else:
+            self.former.pop(name, None)
         self.named[name] = wish
         if wish == NONE and not self.patterns:
             del self.named[name]
