@@ -173,7 +173,7 @@ def test_watch_in_json_by_a_strategy(katcp, device):
     code, out, _ = katcp("watch", "--json", "--seconds", "0.7", device, "wind", "--strategy", "period", "0.1")
     readings = [json.loads(line) for line in out.splitlines()]
     assert code == 0
-    assert len(readings) >= 4
+    assert len(readings) >= 2
     assert {reading["sensor"] for reading in readings} == {"wind.speed"}
     assert {reading["status"] for reading in readings} <= {"nominal", "warn"}
     assert all(isinstance(reading["value"], float) for reading in readings)

@@ -69,7 +69,7 @@ def test_demo_shows_a_device_and_a_client_at_work(capsys):
     assert float(azimuth) > 0
     assert f"  position   azimuth {float(azimuth):.3f} deg, elevation {float(elevation):.3f} deg\n" in out
     received = int(re.search(r"^  readings   (\d+) received", out, re.MULTILINE)[1])
-    assert received > 20
+    assert received > 8  # each sensor, and some of them again
 
 
 def test_what_goes_wrong_is_one_line_and_an_exit_code(capsys):
@@ -91,7 +91,7 @@ def test_ctrl_c_ends_the_demo_at_once():
         err = process.stderr.read()
         took = time.monotonic() - began
     assert (process.returncode, err) == (130, "")
-    assert took < 1  # 0.2 s on a machine that has nothing else to do
+    assert took < 2  # 0.2 s on a machine that has nothing else to do
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
@@ -133,6 +133,6 @@ def test_on_a_terminal_the_table_is_drawn_in_place():
     finally:
         os.close(ours)
     assert process.returncode == 0
-    assert shown.count(b"az.position") > 5
+    assert shown.count(b"az.position") > 3
     assert b"\x1b[" in shown
     assert b"In short" in shown
