@@ -156,6 +156,7 @@ class Synchroniser:
                 failures += 1
             else:
                 failures = 0
+                self.error = None
 
     async def _pause(self) -> None:
         """Read whole lists at a bounded rate, also from a device that says after each that it has changed again."""
@@ -209,7 +210,6 @@ class Synchroniser:
             client.timeout_hints.update(hints)
         changes = Changes(*compare(old_rows, table.rows()), *compare(old_help, self.help))
         self._resample(scope, changes)
-        self.error = None
         self.ready = True
         if changes:
             self._on_changes(changes)

@@ -1,0 +1,130 @@
+"""What becomes of wishes when the device is slow, silent or gone."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from katcp_aio.client.device import DeviceClient
+from katcp_aio.errors import RequestTimeout, UsageError
+from katcp_aio.limits import Limits
+from katcp_aio.model.reading import Status
+from katcp_aio.testing import FakeDevice, FakeSensor
+
+
+@pytest.fixture(autouse=True)
+def _time_flies(manual_clock):
+    manual_clock.auto = True
+
+
+async def settle():
+    await asyncio.get_running_loop().clock.settle()
+
+
+@contextlib.asynccontextmanager
+async def pair(protocol="5.1-MITB", count=2, **options):
+    """Yield a scripted device with sensors s0, s1, ..., and a client that knows it."""
+    sensors = {f"s{number}": FakeSensor("integer", number) for number in range(count)}
+    async with (
+        FakeDevice(protocol, sensors=sensors) as fake,
+        DeviceClient("fake", connector=fake.connector, **options) as device,
+    ):
+        yield fake, device
+
+
+def asked(fake, name):
+    return [[a.decode() for a in request.arguments] for request in fake.requests.requests(name)]
+
+
+async def test_a_device_that_does_not_answer_is_asked_again_later():
+    async with pair(sync_timeout=3.0) as (fake, device):
+        fake.on("sensor-sampling", reply=None, times=1)
+        with pytest.raises(RequestTimeout):
+            await device.sensor.s0.sample("event")
+        await asyncio.sleep(5)
+        assert fake.sampling("s0") == [(b"event",)]
+        assert device.sensor.s0.value == 0
+        assert device.sync_error is None
+
+
+async def test_who_waits_while_the_device_goes_hears_that_it_is_away():
+    async with pair() as (fake, device):
+        fake.on("sensor-sampling", reply=None, times=1)
+        waiting = asyncio.create_task(device.sensor.s0.sample("event"))
+        await fake.received("sensor-sampling")
+        fake.end()
+        assert await waiting is False
+        await device.wait_synced(60)
+        assert fake.sampling("s0") == [(b"event",)]
+
+
+async def test_cancelling_a_wish_leaves_it_and_harms_nothing():
+    async with pair() as (fake, device):
+        fake.on("sensor-sampling", delay=2.0, reply=("ok", "s0", "event"), times=1)
+        waiting = asyncio.create_task(device.sensor.s0.sample("event"))
+        await settle()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.sleep(3)
+        assert device.sensor.s0.sampling == ("event", ())
+        assert await device.sensor.s1.sample("event")
+
+
+async def test_wishes_made_at_the_same_time_share_a_request():
+    async with pair(count=10) as (fake, device):
+        assert all(await asyncio.gather(*(sensor.sample("event") for sensor in device.matching())))
+        assert asked(fake, "sensor-sampling") == [[",".join(sorted(fake.sensors)), "event"]]
+
+
+async def test_first_values_that_many_sensors_do_not_send_are_asked_for_at_once():
+    async with pair("5.0-MI", 10, limits=Limits(max_single_changes=5)) as (fake, device):
+        fake.on("sensor-sampling")
+        await device.sample("/s/", "event")
+        assert [sensor.value for sensor in device.matching()] == list(range(10))
+        assert asked(fake, "sensor-value") == [[]]
+
+
+async def test_a_first_value_that_cannot_be_had_is_no_failure(caplog):
+    async with pair() as (fake, device):
+        fake.on("sensor-sampling")
+        fake.on("sensor-value", reply=("fail", "not now"))
+        assert await device.sensor.s0.sample("event")
+        assert device.sensor.s0.status is Status.UNKNOWN
+    assert "not now" in caplog.text
+
+
+async def test_the_last_of_several_wishes_counts():
+    async with pair() as (fake, device):
+        await device.sensor.s0.sample("event")
+        await device.sensor.s0.sample("period", 2)
+        assert fake.sampling("s0") == [(b"period", b"2")]
+        await device.sensor.s0.sample("none")
+        assert fake.sampling("s0") == []
+        assert device.sensor.s0.sampling is None
+        assert await device.sample("nobody", "event") is False
+
+
+async def test_waiting_for_a_sensor_that_is_removed_ends():
+    async with pair() as (fake, device):
+        waiting = asyncio.create_task(device.sensor.s0.wait_for(99))
+        await settle()
+        fake.inform("interface-changed", "sensor", "s0", "removed")
+        with pytest.raises(UsageError, match="removed or modified while it was waited for"):
+            await waiting
+
+
+async def test_following_a_sensor_is_attaching_and_sampling_until_it_is_ended():
+    async with pair() as (fake, device):
+        seen = []
+        end = device.sensor.s1.follow(lambda _sensor, reading: seen.append(reading.value), "event")
+        await settle()
+        fake.set("s1", 5)
+        await settle()
+        end()
+        end()
+        await settle()
+        fake.set("s1", 6)
+        await settle()
+        assert seen == [1, 5]
+        assert fake.sampling("s1") == []
