@@ -90,5 +90,5 @@ class Limits:
     )
     resync_interval: float = _bound(0.1, "seconds between two readings of a device's whole lists; sooner: it waits")
     max_single_changes: int = _count(
-        20, "sensors or requests asked for one by one after a change; more: the whole list"
+        20, "sensors or requests asked for one by one; more: all of them at once"
     )

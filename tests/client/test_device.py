@@ -180,6 +180,17 @@ async def test_many_sensors_are_read_in_one_request(protocol):
             await device.read("/(/")
 
 
+async def test_many_names_are_read_with_all_others():
+    table = {f"s{number}": FakeSensor(value=number) for number in range(40)}
+    async with pair(table=table) as (fake, device):
+        names = [f"s{number}" for number in range(30)]
+        found = await device.read(names)
+        assert list(found) == names
+        assert asked(fake, "sensor-value") == [[]]
+        with pytest.raises(FailReply, match="nope"):
+            await device.read([*names, "nope"])
+
+
 async def test_where_a_device_knows_no_patterns_all_are_read_and_those_that_match_returned():
     async with pair() as (fake, device):
         fake.on("sensor-value", reply=("invalid", "sensor"), times=1)

@@ -235,6 +235,8 @@ class DeviceClient(Client):
             return await self._read_many(pattern, timeout)
         names = [which] if isinstance(which, str) else list(which)  # type: ignore[arg-type]
         readings: dict[str, Reading[Any]] = {}
+        if len(names) > self.limits.max_single_changes:  # all that there are cost less than many of them
+            readings = await self._poll(None, timeout)
 
         async def read_one(name: str) -> None:
             found = await self._poll(name, timeout)
@@ -242,7 +244,8 @@ class DeviceClient(Client):
                 raise ProtocolError(f"{self.description}: ?sensor-value {name} brought no reading of it")
             readings[name] = found[name]
 
-        await sweep(self, [lambda name=name: read_one(name) for name in names])  # type: ignore[misc]
+        left = [name for name in names if name not in readings]
+        await sweep(self, [lambda name=name: read_one(name) for name in left])  # type: ignore[misc]
         return {name: readings[name] for name in names}
 
     async def _read_many(
