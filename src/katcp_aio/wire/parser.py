@@ -12,6 +12,7 @@ from .message import KEPT, Message, parse_line, read_head
 __all__ = ["MessageParser"]
 
 _CR, _LF = b"\r\n"
+_MOST_PIECES = 1024  # of an unfinished line, before they are put together: a byte alone costs ten
 
 
 class MessageParser:
@@ -21,11 +22,12 @@ class MessageParser:
         max_line: bytes of a line without its end; a longer one is dropped up to its end and reported once.
     """
 
-    __slots__ = ("_after_cr", "_pending", "_size", "max_line")
+    __slots__ = ("_after_cr", "_merged", "_pending", "_size", "max_line")
 
     def __init__(self, max_line: int | None = None) -> None:
         self.max_line = Limits().max_line if max_line is None else max_line
-        self._pending = bytearray()  # the unfinished line; in one piece, so that its size is its cost
+        self._pending: list[bytes] = []  # the unfinished line, as it came: a bytearray takes ten times as long to grow
+        self._merged = 0  # of these, how many were put together from smaller ones, so that its size is its cost
         self._size = 0  # its length; over the bound: it was reported, and the rest of it is being dropped
         self._after_cr = False  # the last byte was a CR: a NUL may follow it, as telnet sends
 
@@ -71,19 +73,27 @@ class MessageParser:
         self._size += len(rest)
         if dropping:
             return
-        self._pending += rest
+        self._pending.append(rest)
         if self._size > self.max_line:
-            out.append(_too_long(bytes(self._pending[:KEPT]), self.max_line))
-            self._pending.clear()
+            out.append(_too_long(self._take_pending(), self.max_line))
+        elif len(self._pending) - self._merged >= _MOST_PIECES:
+            self._pending[self._merged :] = [b"".join(self._pending[self._merged :])]
+            self._merged += 1
 
     def _complete(self, end: bytes) -> bytes:
         """Return the line that ``end`` completes; an empty one if it was dropped."""
         line = b""
         if self._size <= self.max_line:
-            self._pending += end  # the longer part stays where it is
-            line = bytes(self._pending)
-        self._pending.clear()
+            self._pending.append(end)
+            line = self._take_pending()
         self._size = 0
+        return line
+
+    def _take_pending(self) -> bytes:
+        """Return what was kept, in one piece, and keep it no longer."""
+        line = b"".join(self._pending)
+        self._pending.clear()
+        self._merged = 0
         return line
 
     def _only_newlines(self, data: bytes) -> bytes:
