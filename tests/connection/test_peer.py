@@ -317,3 +317,79 @@ async def test_a_peer_in_memory_is_called_so(join):
     connection, _ = join()
     assert (connection.address, connection.description) == (None, "memory")
     assert isinstance(connection, Connection)
+
+
+# Listening
+
+
+async def test_a_listener_is_given_what_came_before_and_what_comes_in_order(join, manual_clock):
+    connection, peer = join()
+    peer.send("#a", "#b")
+    await manual_clock.settle()
+    heard = []
+    listening = asyncio.ensure_future(connection.listen(lambda messages: heard.extend(messages)))
+    await manual_clock.settle()
+    peer.send("#c")
+    peer.send_raw(b"#d\n#")
+    await manual_clock.settle()
+    peer.send_raw(b"e\n")
+    await manual_clock.settle()
+    assert [message.name for message in heard] == ["a", "b", "c", "d", "e"]
+    assert not listening.done()
+    peer.half_close()
+    assert await listening is False
+    assert connection.eof
+
+
+async def test_a_listener_that_has_had_enough_loses_nothing(join, manual_clock):
+    connection, peer = join()
+    heard = []
+
+    def one_batch(messages):
+        heard.extend(messages)
+        return True
+
+    listening = asyncio.ensure_future(connection.listen(one_batch))
+    await manual_clock.settle()
+    peer.send("#a", "#b")
+    assert await listening is True
+    peer.send("#c")
+    await manual_clock.settle()
+    assert [message.name for message in heard] == ["a", "b"]
+    assert await connection.listen(one_batch) is True
+    assert [message.name for message in heard] == ["a", "b", "c"]
+
+
+async def test_cancelling_a_listener_leaves_what_comes_for_the_next_who_reads(join, manual_clock):
+    connection, peer = join()
+    listening = asyncio.ensure_future(connection.listen(lambda messages: False))
+    await manual_clock.settle()
+    listening.cancel()
+    await manual_clock.settle()
+    peer.send("#a")
+    assert await connection.read() == [Message.inform("a")]
+
+
+async def test_what_a_listener_raises_is_raised_where_it_is_awaited(join, manual_clock):
+    connection, peer = join()
+
+    def fail(messages):
+        raise ValueError("not for me")
+
+    listening = asyncio.ensure_future(connection.listen(fail))
+    await manual_clock.settle()
+    peer.send("#a")
+    with pytest.raises(ValueError, match="not for me"):
+        await listening
+    peer.send("#b")
+    assert await connection.read() == [Message.inform("b")]
+
+
+@pytest.mark.parametrize("end", ["abort", "begin_close"])
+async def test_a_listener_hears_of_the_end(join, manual_clock, end):
+    connection, peer = join()
+    listening = asyncio.ensure_future(connection.listen(lambda messages: False))
+    await manual_clock.settle()
+    getattr(connection, end)()
+    assert await listening is False
+    assert await connection.listen(lambda messages: False) is False

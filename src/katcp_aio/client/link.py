@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import async_timeout
 
 from ..connection import Connection
-from ..errors import ConnectionLost, KatcpError, UsageError
+from ..errors import ConnectionLost, KatcpError, MalformedMessage, UsageError
 from ..limits import Limits
 from ..reports import TroubleLog, report_exception
 from ..wire.dialect import Dialect
@@ -161,7 +161,8 @@ class Link:
         desk = self._desk
         try:
             while True:
-                await self._read(connection)
+                more = await connection.listen(self._take)
+                self._check(connection, ended=not more)
                 if desk.crowded:
                     await desk.room()
         finally:
@@ -177,11 +178,21 @@ class Link:
         """
         messages = await connection.read()
         self._desk.receive(messages)
+        self._check(connection, ended=not messages)
+
+    def _take(self, messages: list[Message | MalformedMessage]) -> bool:
+        """Take in what came; return whether there is something to look at before more does."""
+        desk = self._desk
+        desk.receive(messages)
+        return desk.crowded or self._farewell is not None or self._negotiation.error is not None
+
+    def _check(self, connection: Connection, *, ended: bool) -> None:
+        """Raise what ends the connection, if something does; see :meth:`_read`."""
         if self._negotiation.error is not None:
             raise self._negotiation.error
         if self._farewell is not None:
             raise ConnectionLost(self._farewell, device=self._desk.device)
-        if not messages:
+        if ended:
             reason = connection.reason or str(connection.error or "") or "closed by the device"
             raise ConnectionLost(reason, device=self._desk.device)
 

@@ -54,9 +54,9 @@ class ConnectionProtocol(asyncio.StreamReaderProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass data on; once closing, drop it (see :meth:`Connection.begin_close`)."""
-        if self.connection is not None and self.connection.closing:
-            return
-        super().data_received(data)
+        connection = self.connection
+        if connection is None or not (connection.closing or connection.hand_on(data)):
+            super().data_received(data)
 
     def eof_received(self) -> bool | None:
         """Keep the other direction open, unless this side has ended it already."""
