@@ -6,7 +6,7 @@ from itertools import count
 from .child import Child
 from .harness import LESS, OURS, THEIRS, Row, Settings, measure
 from .served import names
-from .server import SENSORS, served
+from .server import SENSORS, loaded, served
 
 __all__ = ["FINALS"]
 
@@ -72,14 +72,18 @@ def swept(side: str, settings: Settings) -> Figures:
             yield got | {"kept": 100 * got["lines"] / (SENSORS * passes + 1)}
 
 
-@measure("sensors", Row("rate", "10,000 sensors subscribed in one request", "sensors/s", target=8))
+@measure(
+    "sensors",
+    Row("rate", "10,000 sensors subscribed in one request", "sensors/s", target=8),
+    Row("cpu", "... CPU time a sensor", "us", LESS),
+)
 def bulk(side: str, settings: Settings) -> Figures:
     with served(side, settings, sensors=SENSORS) as (server, load):
         load.call("open", port=server.hello)
         while True:
-            got = load.call("subscribe", names=names(SENSORS), strategy="event")
+            got = loaded(server, load, "subscribe", names=names(SENSORS), strategy="event")
             load.call("subscribe", names=names(SENSORS), strategy="none")
-            yield {"rate": SENSORS / got["seconds"]}
+            yield {"rate": SENSORS / got["seconds"], "cpu": got["cpu"] / SENSORS}
 
 
 @measure("sensors", Row("cost", "setting a sensor that nobody samples", "us", LESS, target=1), sides=(OURS, THEIRS))

@@ -7,7 +7,7 @@ from typing import Any
 from .child import Child
 from .harness import FLOOR, LESS, Row, Settings, measure
 
-__all__ = ["served"]
+__all__ = ["SENSORS", "loaded", "served"]
 
 SENSORS = 10_000
 Figures = Iterator[dict[str, float]]
@@ -61,6 +61,15 @@ def watchdog_without_ids(side: str, settings: Settings) -> Figures:
     Row("cpu", "... CPU time a request", "us", LESS),
 )
 def echo(side: str, settings: Settings) -> Figures:
+    return pipelined(side, settings, "?echo[%d] alpha 12.5 third", "!echo[1] ok alpha 12.5 third")
+
+
+@measure(
+    "server",
+    Row("rate", "... with a blank in one of them", "requests/s"),
+    Row("cpu", "... CPU time a request", "us", LESS),
+)
+def echo_escaped(side: str, settings: Settings) -> Figures:
     return pipelined(side, settings, r"?echo[%d] alpha 12.5 the\_third", r"!echo[1] ok alpha 12.5 the\_third")
 
 
@@ -103,13 +112,17 @@ def connects(side: str, settings: Settings) -> Figures:
             yield loaded(server, load, "connects", port=server.hello, seconds=settings.seconds)
 
 
-@measure("server", Row("speed", "?echo of an argument of 1 MB", "MB/s", target=1.5))
+@measure(
+    "server",
+    Row("speed", "?echo of an argument of 1 MB", "MB/s", target=1.5),
+    Row("cpu", "... CPU time a MB", "us", LESS),
+)
 def large(side: str, settings: Settings) -> Figures:
     with served(side, settings, {"mirror": True}) as (server, load):
         load.call("open", port=server.hello)
         while True:
-            got = load.call("large", size=1_000_000, seconds=settings.seconds)
-            yield {"speed": got["bytes"] / got["seconds"] / 1e6}
+            got = loaded(server, load, "large", size=1_000_000, seconds=settings.seconds)
+            yield got | {"speed": got["rate"]}
 
 
 def listing(side: str, settings: Settings, name: str) -> Figures:
@@ -117,13 +130,14 @@ def listing(side: str, settings: Settings, name: str) -> Figures:
     with served(side, settings, sensors=SENSORS) as (server, load):
         load.call("open", port=server.hello, clients=2)
         while True:
-            got = load.call("listing", name=name, lines=SENSORS)
-            yield {"rate": SENSORS / got["seconds"], "worst": got["worst"]}
+            got = loaded(server, load, "listing", name=name, lines=SENSORS)
+            yield {"rate": SENSORS / got["seconds"], "worst": got["worst"], "cpu": got["cpu"] / SENSORS}
 
 
 @measure(
     "server",
     Row("rate", "?sensor-list of 10,000 sensors", "sensors/s", target=8),
+    Row("cpu", "... CPU time a sensor", "us", LESS),
     Row("worst", "... worst ?watchdog of another client", "ms", LESS, bound=10),
 )
 def sensor_list(side: str, settings: Settings) -> Figures:
@@ -133,6 +147,7 @@ def sensor_list(side: str, settings: Settings) -> Figures:
 @measure(
     "server",
     Row("rate", "?sensor-value of 10,000 sensors", "sensors/s", target=3),
+    Row("cpu", "... CPU time a sensor", "us", LESS),
     Row("worst", "... worst ?watchdog of another client", "ms", LESS, bound=10),
 )
 def sensor_value(side: str, settings: Settings) -> Figures:
