@@ -22,7 +22,7 @@ from ..errors import (
 from ..limits import Limits
 from ..reports import TroubleLog
 from ..wire.dialect import Dialect
-from ..wire.message import Message, MessageType
+from ..wire.message import Message, MessageType, write_line
 from .informs import InformTable
 from .negotiation import ASSUMED
 from .pending import Pending, Slot
@@ -171,7 +171,7 @@ class Desk:
             slot.log_mark = self._log_count
             if alone:
                 connection.gather()
-            connection.write(bytes(Message(_REQUEST, name, slot.arguments, pending.send(slot))))
+            connection.write(write_line(_REQUEST, name, slot.arguments, pending.send(slot)))
             if alone:
                 connection.flush()  # one request after another: a turn of the loop less for each, a fifth of its time
         else:

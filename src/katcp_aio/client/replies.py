@@ -102,6 +102,8 @@ def encode_values(name: str, values: Sequence[object], dialect: Dialect) -> tupl
         TypeError: a value of a type that has no KATCP data type.
         ValueError: a value outside its type.
     """
+    if not values:
+        return ()
     if dialect.time_scale == 1.0:
         return Message.request(name, *values).arguments  # the quickest way to encode what is plain
     arguments = tuple([encode(value, dialect) for value in values])

@@ -15,7 +15,7 @@ from ..errors import MalformedMessage
 from .escapes import ESCAPES, SPECIAL, escape_all, unescape_known
 from .values import encode
 
-__all__ = ["KEPT", "MAX_MID", "Message", "MessageType", "parse_line", "read_head"]
+__all__ = ["KEPT", "MAX_MID", "Message", "MessageType", "parse_line", "read_head", "write_line"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -150,20 +150,7 @@ class Message(_Fields):
 
     def __bytes__(self) -> bytes:
         """Return the line, ending in a newline."""
-        kind, name, arguments, mid = self
-        head = kind.heads.get(name) or kind.head(name)
-        if not arguments:
-            return head + b"\n" if mid is None else b"%b[%d]\n" % (head, mid)
-        body = b" ".join(arguments)
-        # One look at all arguments together: without special characters, only the blanks between them go missing.
-        if (
-            len(body) > _LONG
-            or len(body) - len(body.translate(None, SPECIAL)) != len(arguments) - 1
-            or b"" in arguments
-        ):
-            body = escape_all(arguments)
-        # join() is as quick as % for a short line, and takes a fiftieth of its time for a megabyte.
-        return b"".join((head, b" " if mid is None else b"[%d] " % mid, body, b"\n"))
+        return write_line(*self)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Message):
@@ -221,6 +208,19 @@ def _checked_mid(mid: int) -> int:
     if not 0 < mid <= MAX_MID:
         raise ValueError(f"message id {mid} is outside 1 to {MAX_MID}")
     return mid
+
+
+def write_line(kind: MessageType, name: str, arguments: tuple[bytes, ...], mid: int | None) -> bytes:
+    """Return the line of a message, ending in a newline, for who has no other use for the message itself."""
+    head = kind.heads.get(name) or kind.head(name)
+    if not arguments:
+        return head + b"\n" if mid is None else b"%b[%d]\n" % (head, mid)
+    body = b" ".join(arguments)
+    # One look at all arguments together: without special characters, only the blanks between them go missing.
+    if len(body) > _LONG or len(body) - len(body.translate(None, SPECIAL)) != len(arguments) - 1 or b"" in arguments:
+        body = escape_all(arguments)
+    # join() is as quick as % for a short line, and takes a fiftieth of its time for a megabyte.
+    return b"".join((head, b" " if mid is None else b"[%d] " % mid, body, b"\n"))
 
 
 # What was read before, bounded, for the peer chooses it: messages without arguments and id, which can be handed out
