@@ -51,7 +51,7 @@ class Listeners:
         self._port = port
         self._path = None if path is None else os.fspath(path)
         self._socks = () if sock is None else (sock,) if isinstance(sock, socket.socket) else tuple(sock)
-        self._options: dict[str, Any] = {"ssl": ssl, "backlog": limits.accept_backlog}
+        self._options: dict[str, Any] = {"ssl": ssl, "backlog": limits.accept_backlog, "start_serving": False}
         if ssl is not None:
             self._options["ssl_handshake_timeout"] = limits.handshake_timeout
         self._servers: list[asyncio.AbstractServer] = []
@@ -71,19 +71,24 @@ class Listeners:
                 await self._open_given()
             elif self._path is not None:
                 loop = asyncio.get_running_loop()
-                self._servers.append(await loop.create_unix_server(self._factory, self._path, **self._options))
+                await self._listen(await loop.create_unix_server(self._factory, self._path, **self._options))
             else:
                 await self._open_tcp(port)
         finally:
             self.addresses = tuple(_addresses(self._servers))
             self._last_port = (self.addresses[0].port or 0) if self.addresses else 0
 
+    async def _listen(self, server: asyncio.AbstractServer) -> None:
+        """Have a server begin to listen, once it is noted: cancelled in between, it could not be closed any more."""
+        self._servers.append(server)
+        await server.start_serving()
+
     async def _open_given(self) -> None:
         loop = asyncio.get_running_loop()
         for sock in self._socks:
             if sock.fileno() < 0:
                 raise UsageError("the socket that the server was given is closed; give it a new one")
-            self._servers.append(await loop.create_server(self._factory, sock=sock, **self._options))
+            await self._listen(await loop.create_server(self._factory, sock=sock, **self._options))
 
     async def _open_tcp(self, port: int) -> None:
         loop = asyncio.get_running_loop()
@@ -95,7 +100,7 @@ class Listeners:
                     if host == "" and self._servers and error.errno in _NO_SUCH_FAMILY:
                         continue  # this machine has only one of the two families
                     raise
-                self._servers.append(server)
+                await self._listen(server)
                 if port == 0:
                     port = server.sockets[0].getsockname()[1]
 
