@@ -1,0 +1,86 @@
+"""``python -m benchmarks.scorecard [--rows 1,2] [--quick] [--ours] [--json FILE] [--markdown FILE]``."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..report import PACKAGES, installed, processor
+from .report import as_json, as_markdown
+from .rows import OURS, ROWS, Result, Row
+from .running import MODULES, run
+
+WAITING = ("14",)  # rows that use no time of the machine's: both sides at once
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scorecard", description=__doc__)
+    parser.add_argument("--rows", metavar="N,N", help="only these rows")
+    parser.add_argument("--quick", action="store_true", help="only rows that take seconds")
+    parser.add_argument("--ours", action="store_true", help="without the peer")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was found")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table")
+    found = parser.parse_args()
+    found.wanted = (
+        found.rows.split(",") if found.rows else [name for name in ROWS if not found.quick or ROWS[name].quick]
+    )
+    if unknown := set(found.wanted) - set(ROWS):
+        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(in_order(ROWS))}")
+    return found
+
+
+def in_order(names) -> list[str]:
+    return sorted(names, key=int)
+
+
+def about() -> dict[str, Any]:
+    """What the figures depend on."""
+    return {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "load": round(os.getloadavg()[0], 2),
+        "versions": {name: found for name in PACKAGES if name != "uvloop" and (found := installed(name))},
+        "other peers": "katcp-python was not run: it needs a Python of its own, 3.9 or older.",
+    }
+
+
+def both(subject: Row, sides: list[str]) -> dict[str, Result]:
+    """Run a row for its sides, one after another or, where it only waits, together."""
+    with ThreadPoolExecutor(len(sides) if subject.number in WAITING else 1) as pool:
+        return dict(zip(sides, pool.map(lambda side: run(subject, side), sides), strict=True))
+
+
+def main() -> int:
+    """Run what was asked for; return 1 if a row of ours failed."""
+    for module in MODULES:
+        import_module(f"benchmarks.scorecard.{module}")
+    options = arguments()
+    facts = about()
+    results: dict[str, dict[str, Result]] = {}
+    for name in in_order(options.wanted):
+        subject = ROWS[name]
+        sides = [side for side in subject.sides if side == OURS or not options.ours]
+        results[name] = both(subject, sides)
+        verdicts = ", ".join(f"{side} {one.verdict} ({one.seconds:g} s)" for side, one in results[name].items())
+        print(f"{name}. {subject.name}: {verdicts}", file=sys.stderr, flush=True)
+    text = as_markdown(results, facts)
+    print(text)
+    if options.markdown:
+        options.markdown.write_text(text, encoding="utf-8")
+    if options.json:
+        options.json.write_text(json.dumps(as_json(results, facts), indent=1) + "\n", encoding="utf-8")
+    return int(any(sides[OURS].verdict == "fail" for sides in results.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

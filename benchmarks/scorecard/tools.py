@@ -1,0 +1,105 @@
+"""Rows that are tests of their own: the row runs them and counts. Law: what is not there is not run, and says so."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from .rows import OURS, Figure, Skip, row
+from .running import ROOT
+
+__all__ = []
+
+MINE = (OURS,)
+COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
+CASES = re.compile(r"(\d+) passing examples, (\d+) failing")
+
+
+def run_tests(*arguments: str, env: dict[str, str] | None = None, wrap: tuple[str, ...] = ("-m", "pytest")) -> dict:
+    """Run pytest, and return its counts and what it has written."""
+    if missing := [name for name in ("pytest", "pytest_asyncio", "hypothesis") if find_spec(name) is None]:
+        raise Skip(f"not installed: {', '.join(missing)}")
+    # The plain order of the installed plugins; no report of what was slow.
+    done = subprocess.run(
+        [sys.executable, *wrap, "-q", "--ignore=tests/scorecard", "--ignore=tests/benchmarks", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | (env or {}),
+    )
+    found: dict = {"passed": 0, "failed": 0, "error": 0, "skipped": 0, "text": done.stdout + done.stderr}
+    for count, what in COUNTS.findall(done.stdout.strip().rpartition("\n")[2]):
+        found[what.removesuffix("s")] += int(count)
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"pytest ended with {done.returncode}: {found['text'][-300:]}")
+    return found
+
+
+def counts(found: dict) -> list[Figure]:
+    return [
+        Figure("tests passed", found["passed"], at_least=1),
+        Figure("tests failed", found["failed"] + found["error"], at_most=0),
+    ]
+
+
+def need(*names: str) -> None:
+    """Skip unless these files of the tests, by pattern, are there."""
+    for name in names:
+        if not list((ROOT / "tests").rglob(name)):
+            raise Skip(f"there is no {name} in tests")
+
+
+@row("19", "the codec: what is written is read; beside katcp-codec", seconds=200.0, quick=False, sides=MINE)
+def codec(_side: str) -> list[Figure]:
+    from .codec import compare
+
+    found = run_tests("tests/wire", "--hypothesis-show-statistics", "-p", "no:randomly")
+    cases = sum(int(passing) for passing, _ in CASES.findall(found["text"]))
+    return [*counts(found), Figure("cases of its properties", cases), *compare()]
+
+
+@row("20", "the parser and the decoders under a fuzzer", seconds=30.0, quick=False, sides=MINE)
+def fuzzer(_side: str) -> list[Figure]:
+    if "def fuzz" not in (ROOT / "noxfile.py").read_text(encoding="utf-8"):
+        raise Skip("there is no nox session for it")
+    raise Skip("takes too long for this: nox -s fuzz")
+
+
+@row("29", "every public await cancelled at each of its suspension points", seconds=150.0, quick=False, sides=MINE)
+def cancellation(_side: str) -> list[Figure]:
+    need("test_*cancellation*.py")
+    return counts(run_tests(*(str(path) for path in sorted((ROOT / "tests").rglob("test_*cancellation*.py")))))
+
+
+@row("30", "the tests in asyncio's debug mode, warnings being errors", seconds=240.0, quick=False, sides=MINE)
+def debug_mode(_side: str) -> list[Figure]:
+    found = run_tests(env={"PYTHONASYNCIODEBUG": "1", "PYTHONWARNINGS": "error"})
+    return [*counts(found), Figure("never awaited or retrieved", found["text"].count("was never "), at_most=0)]
+
+
+@row("31", "coverage of lines and branches", seconds=240.0, quick=False, sides=MINE)
+def coverage(_side: str) -> list[Figure]:
+    if find_spec("coverage") is None:
+        raise Skip("not installed: coverage")
+    with tempfile.TemporaryDirectory() as folder:
+        env = {"COVERAGE_FILE": str(Path(folder) / "coverage")}
+        found = run_tests(env=env, wrap=("-m", "coverage", "run", "-m", "pytest"))
+        report = [sys.executable, "-m", "coverage", "report", "--format=total", "--precision=2", "--fail-under=0"]
+        done = subprocess.run(report, cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ | env)
+    return [*counts(found), Figure("lines and branches", float(done.stdout), "%", at_least=100)]
+
+
+@row("32", "the tests in two more random orders", seconds=240.0, quick=False, sides=MINE)
+def random_orders(_side: str) -> list[Figure]:
+    if find_spec("pytest_randomly") is None:
+        raise Skip("not installed: pytest-randomly")
+    flakes = passed = 0
+    for seed in (1, 2):
+        found = run_tests(f"--randomly-seed={seed}")
+        passed += found["passed"]
+        flakes += found["failed"] + found["error"]
+    return [Figure("tests passed", passed, at_least=1), Figure("flakes", flakes, at_most=0)]
