@@ -296,7 +296,7 @@ def test_types(annotation, raw, value):
         ([b"1", b"hz", b"3"], "too many arguments for ?set-rate: at most 2, got 3"),
         ([b"fast"], "argument rate: 'fast' is no float"),
         ([b""], "argument rate: '' is no float"),
-        ([b"11"], "argument rate: '11' is no float:[0,10]"),
+        ([b"11"], "argument rate: '11' is no float in [0,10]"),
         ([b"1", b"khz"], "argument unit: 'khz' is no discrete hz|rpm"),
         ([b"\xff\n"], "argument rate: '\\xff\\x0a' is no float"),
     ],

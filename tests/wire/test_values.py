@@ -703,7 +703,7 @@ def test_what_is_remembered_of_classes_is_bounded():
         ("address", b"1.2.3.4:5", Address("1.2.3.4", 5)),
         ("string", b"\xff", r"\xff"),
         ("discrete", b"idle", "idle"),
-        ("json", b"\xff", b"\xff"),
+        ("of-another-device", b"\xff", b"\xff"),
     ],
 )
 def test_types_of_other_devices(name, raw, value):

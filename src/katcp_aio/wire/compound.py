@@ -110,6 +110,7 @@ def bounded_type(inner: ValueType[Any], python: Any, bounds: Range) -> ValueType
     if inner.name not in ("integer", "float", "timestamp") or inner.rank == 0:
         raise TypeError(f"{bounds!r} bounds numbers, and {inner.usage} is none")
     usage = f"{inner.usage}:{bounds}"
+    kind = f"{inner.usage} in {bounds}"  # for people
     low = -math.inf if bounds.low is None else bounds.low
     high = math.inf if bounds.high is None else bounds.high
 
@@ -117,7 +118,7 @@ def bounded_type(inner: ValueType[Any], python: Any, bounds: Range) -> ValueType
         checked = inner.check(value)
         if checked is Now.NOW or low <= checked <= high:  # "now" is a time within any range
             return checked
-        raise wrong_value(value, usage)
+        raise wrong_value(value, kind)
 
     def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], Any]:
         decode = inner.decoder(dialect, lenient=lenient)
@@ -126,7 +127,7 @@ def bounded_type(inner: ValueType[Any], python: Any, bounds: Range) -> ValueType
             value = decode(raw)
             if value is Now.NOW or low <= value <= high:
                 return value
-            raise bad_value(raw, usage)
+            raise bad_value(raw, kind)
 
         return decode_bounded
 
