@@ -35,6 +35,7 @@ class Device(DeviceServer):
         super().__init__(clock=clock, limits=LIMITS)
         self.pause = 0 if clock is None else 0.1  # nobody moves the time where there are sockets
         self.sending = []  # tasks
+        self.sends = asyncio.Event()
         self.rate = self.sensors.add(Sensor(int, "rate"))
         self.add_service_task(self.serve_beside)
 
@@ -60,6 +61,7 @@ class Device(DeviceServer):
     async def request_rows(self, ctx: RequestContext, count: int):
         """Send many informs."""
         self.sending.append(asyncio.current_task())
+        self.sends.set()
         return await ctx.informs((number, "x" * 50) for number in range(count))
 
 
@@ -280,8 +282,7 @@ async def test_a_handler_that_sends_many_informs_may_be_cancelled(turns, manual_
         peer = served.peer(chunk=100)
         await manual_clock.advance(1)
         peer.send("?rows[1] 40", "?rows[2] 3", "?watchdog[3]")
-        while not served.server.sending:
-            await asyncio.sleep(0)
+        await served.server.sends.wait()
         for _ in range(turns):
             await asyncio.sleep(0)
         served.server.sending[0].cancel()

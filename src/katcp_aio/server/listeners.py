@@ -12,14 +12,23 @@ import ssl as ssl_module
 from collections.abc import Callable, Sequence
 from typing import Any
 
+try:
+    import resource
+except ImportError:  # a system without such bounds
+    resource = None  # type: ignore[assignment]
+
 from ..errors import UsageError
 from ..limits import Limits
 from ..wire.datatypes import Address
 
-__all__ = ["Listeners"]
+__all__ = ["Listeners", "short_of_files"]
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what the empty host name stands for, and nothing else does
 _NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+# Connections accepted in one turn of the loop. The loop goes on that often even if the process may open no more files,
+# and logs each time; and 500 clients that come at once are not to hold up the others by being accepted in one go.
+_ACCEPTS = 4
+_SPARE_FILES = 16  # that a process may still open when clients are turned away: for those on their way, and its own
 
 
 class Listeners:
@@ -51,9 +60,10 @@ class Listeners:
         self._port = port
         self._path = None if path is None else os.fspath(path)
         self._socks = () if sock is None else (sock,) if isinstance(sock, socket.socket) else tuple(sock)
-        self._options: dict[str, Any] = {"ssl": ssl, "backlog": limits.accept_backlog, "start_serving": False}
+        self._options: dict[str, Any] = {"ssl": ssl, "backlog": _ACCEPTS, "start_serving": False}
         if ssl is not None:
             self._options["ssl_handshake_timeout"] = limits.handshake_timeout
+        self._backlog = limits.accept_backlog
         self._servers: list[asyncio.AbstractServer] = []
         self._last_port = 0
         self.addresses: tuple[Address, ...] = ()  #: of the TCP sockets, in the order they were opened
@@ -82,6 +92,9 @@ class Listeners:
         """Have a server begin to listen, once it is noted: cancelled in between, it could not be closed any more."""
         self._servers.append(server)
         await server.start_serving()
+        for sock in getattr(server, "sockets", ()):
+            with sock.dup() as same:  # the kernel's queue is another matter than the loop's appetite
+                same.listen(self._backlog)
 
     async def _open_given(self) -> None:
         loop = asyncio.get_running_loop()
@@ -113,6 +126,17 @@ class Listeners:
         if self._path is not None and servers:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)  # noqa: PTH108 - the path may be one that pathlib would change
+
+
+def short_of_files(sock: Any) -> bool:
+    """Return whether this process can open few files more, now that it has a connection with that socket.
+
+    A new file gets the lowest free number, so the number says how many there are. False where the system has no bound.
+    """
+    if resource is None or sock is None:
+        return False
+    bound, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return bound != resource.RLIM_INFINITY and int(sock.fileno()) >= bound - _SPARE_FILES
 
 
 def _addresses(servers: list[asyncio.AbstractServer]) -> list[Address]:
