@@ -24,7 +24,7 @@ def process(arguments: list[str]) -> float:
     return (time.perf_counter() - began) * 1e3
 
 
-@measure("startup", Row("time", "python -c 'import ...', the whole process", "ms", LESS, target=1))
+@measure("startup", Row("time", "python -c 'import ...', the whole process", "ms", LESS))
 def imports(side: str, _settings: Settings) -> Figures:
     while True:
         yield {"time": process(["-c", IMPORTS[side]])}
