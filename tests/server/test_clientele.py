@@ -23,6 +23,21 @@ async def test_many_at_once_each_hear_of_those_that_came_later(serve, device_cla
     assert heard == [20, *range(19, -1, -1)]
 
 
+async def test_those_that_come_in_turns_on_end_are_announced_together(serve, device_class):
+    served = await serve(device_class())
+    early = served.peer()
+    await early.ask("?watchdog")
+    peers, writes = [], 0
+    for _ in range(30):
+        peers.append(served.peer())
+        before = len(early.received)
+        await asyncio.sleep(0)
+        writes += len(early.received) > before
+    await early.ask("?watchdog[1]")
+    assert sum(item.name == "client-connected" for item in early.received) == 30
+    assert writes <= 2
+
+
 async def test_one_too_many_is_told_so(manual_clock, greeted, device_class, caplog):
     device = device_class(limits=Limits(max_clients=2), clock=manual_clock)
     first = await greeted(device)

@@ -1,10 +1,12 @@
 import asyncio
 import socket
 import ssl
+import sys
 
 import pytest
 
 from katcp_aio import Address, UsageError
+from katcp_aio.server import listeners
 from katcp_aio.testing import Peer
 
 
@@ -120,3 +122,29 @@ async def test_clients_are_known_by_their_certificates(device_class, certificate
         subject = known.connection.get_extra_info("peercert")["subjectAltName"]
         assert subject == (("DNS", "operator.example"),)
         await peer.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no bound on open files")
+async def test_a_client_for_which_there_is_hardly_a_file_left_is_told_so(device_class, monkeypatch, caplog):
+    monkeypatch.setattr(listeners.resource, "getrlimit", lambda _: (10, 10))
+    async with device_class() as device:
+        peer = await Peer.connect("127.0.0.1", device.address.port)
+        assert await peer.end() == [rb"#disconnect too\_many\_clients"]
+        assert not device.clients
+        await peer.close()
+    assert "too many clients for the files that it may open" in caplog.text
+
+
+async def test_as_many_wait_to_be_accepted_as_the_limit_says(device_class):
+    async with device_class() as device:
+        port = device.address.port
+        socks = []
+        for _ in range(200):  # while the loop does not turn, the kernel keeps them
+            sock = socket.socket()
+            sock.setblocking(False)
+            sock.connect_ex(("127.0.0.1", port))
+            socks.append(sock)
+        assert all(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0 for sock in socks)
+        assert all(sock.getpeername()[1] == port for sock in socks)  # connected
+        for sock in socks:
+            sock.close()

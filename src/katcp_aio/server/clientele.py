@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..connection import Connection
 from ..wire.message import MessageType
 from .context import format_line
+from .listeners import short_of_files
 from .session import ClientConnection
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = ["Clientele"]
 
 _CONNECTED = MessageType.INFORM.head("client-connected")
 _DISCONNECT = MessageType.INFORM.head("disconnect")
+_MOST_TURNS = 50  # of the loop in a row that bring newcomers, before they are announced to the others
 
 
 class Clientele:
@@ -51,11 +53,15 @@ class Clientele:
             self._turn_away(connection, "not allowed")
         elif self._multi_client and len(self.clients) >= server.limits.max_clients:
             self._turn_away(connection, "too many clients")
+        elif short_of_files(connection.get_extra_info("socket")):
+            self._turn_away(connection, "too many clients", why="too many clients for the files that it may open")
+            connection.abort()  # what waits for it to end its side costs a file
         else:
             self._admit(ClientConnection(server, connection, permission))
 
-    def _turn_away(self, connection: Connection, reason: str) -> None:
-        self._server.trouble.tell("turned away", "client %s turned away: %s", connection.description, reason)
+    def _turn_away(self, connection: Connection, reason: str, why: str = "") -> None:
+        """End a connection that was just made; ``why`` is for the log, where the client is not to know all."""
+        self._server.trouble.tell("turned away", "client %s turned away: %s", connection.description, why or reason)
         self._turned_away.add(connection)
         connection.on_lost(lambda: self._turned_away.discard(connection))
         connection.write(format_line(_DISCONNECT, (reason,), self._server.dialect))
@@ -64,7 +70,7 @@ class Clientele:
     def _admit(self, client: ClientConnection) -> None:
         if self._multi_client:
             if not self._newcomers:
-                asyncio.get_running_loop().call_soon(self._announce)
+                asyncio.get_running_loop().call_soon(self._announce_when_all_came, 0, _MOST_TURNS)
             self._newcomers.append(client)
         else:
             for other in list(self.clients):
@@ -84,6 +90,13 @@ class Clientele:
                 [format_line(MessageType.INFORM.head(name), rows, server.dialect) for name, rows in informs]
             )
         return self._lines
+
+    def _announce_when_all_came(self, known: int, turns: int) -> None:
+        """Wait while more come in each turn: 500 at once, each told of apart, are a second of work."""
+        if len(self._newcomers) > known and turns:
+            asyncio.get_running_loop().call_soon(self._announce_when_all_came, len(self._newcomers), turns - 1)
+        else:
+            self._announce()
 
     def _announce(self) -> None:
         """Tell each client who else has come since it did (5.1, section 8.2): one write, however many came at once."""

@@ -9,19 +9,18 @@ import ipaddress
 import os
 import socket
 import ssl as ssl_module
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
-
-try:
-    import resource
-except ImportError:  # a system without such bounds
-    resource = None  # type: ignore[assignment]
 
 from ..errors import UsageError
 from ..limits import Limits
 from ..wire.datatypes import Address
 
 __all__ = ["Listeners", "short_of_files"]
+
+if sys.platform != "win32":
+    import resource
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what the empty host name stands for, and nothing else does
 _NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
@@ -133,7 +132,7 @@ def short_of_files(sock: Any) -> bool:
 
     A new file gets the lowest free number, so the number says how many there are. False where the system has no bound.
     """
-    if resource is None or sock is None:
+    if sys.platform == "win32" or sock is None:
         return False
     bound, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return bound != resource.RLIM_INFINITY and int(sock.fileno()) >= bound - _SPARE_FILES
