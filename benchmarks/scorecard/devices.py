@@ -87,7 +87,7 @@ def ours(host: str, port: int, sensors: int, rate: float, size: int, tls: str, r
         async def request_churn(self, ctx: RequestContext, name: str) -> None:
             """Add a sensor, or remove it."""
             if name in self.sensors:
-                del self.sensors[name]
+                self.sensors.remove(name)
             else:
                 self.sensors.add(Sensor(int, name))
 

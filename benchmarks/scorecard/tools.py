@@ -71,8 +71,8 @@ def fuzzer(_side: str) -> list[Figure]:
 
 @row("29", "every public await cancelled at each of its suspension points", seconds=150.0, quick=False, sides=MINE)
 def cancellation(_side: str) -> list[Figure]:
-    need("test_*cancellation*.py")
-    return counts(run_tests(*(str(path) for path in sorted((ROOT / "tests").rglob("test_*cancellation*.py")))))
+    need("test_cancel_*.py")
+    return counts(run_tests(*(str(path) for path in sorted((ROOT / "tests").rglob("test_cancel_*.py")))))
 
 
 @row("30", "the tests in asyncio's debug mode, warnings being errors", seconds=240.0, quick=False, sides=MINE)
