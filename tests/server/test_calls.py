@@ -137,8 +137,10 @@ class Device(DeviceServer):
 )
 async def test_each_end_of_a_handler_has_one_reply(greeted, request_line, answer):
     peer = await greeted(Device())
-    peer.send(request_line, "?watchdog[99]")
-    await peer.expect(*answer, "!watchdog[99] ok")
+    peer.send(request_line)
+    await peer.expect(*answer)
+    peer.send("?watchdog[99]")
+    await peer.expect("!watchdog[99] ok")
 
 
 @pytest.mark.parametrize("name", ["crash", "plain-crash", "unwritable"])

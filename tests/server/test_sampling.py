@@ -619,7 +619,7 @@ async def test_sensors_removed_or_replaced_meanwhile_are_left_out(world):
 
 async def test_a_bulk_subscription_ends_with_its_client(world):
     sampler, _ = world.client()
-    pairs = [(sensor, make_strategy("event", (), sensor)) for sensor in world.many(100)]
+    pairs = [(sensor, make_strategy("event", (), sensor)) for sensor in world.many(1000)]
     task = asyncio.create_task(sampler.commit(pairs, Turns(sampler.connection)))
     await asyncio.sleep(0)
     sampler.connection.abort()
