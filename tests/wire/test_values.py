@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from katcp_aio.wire.datatypes import Address, Lru, Now, Range, Timestamp, TimestampOrNow
-from katcp_aio.wire.dialect import V4, V51
+from katcp_aio.wire.dialect import V4, V51, server_dialect
 from katcp_aio.wire.values import TypeRegistry, decode, encode, registry
 
 __all__ = []
@@ -465,16 +465,18 @@ def test_only_times_depend_on_the_dialect():
     assert encode(2.5, V4) == b"2.5"
 
 
-def test_many_values_at_once():
+def test_a_table_for_who_encodes_many():
     types = registry.child()
+    old, new = types.encoders(V4), types.encoders()
     values = [1, True, "a", 2.5, Timestamp(1001.9), Mode.IDLE, Now.NOW]
     for _ in range(2):
-        assert types.encode_all(values, V4) == [b"1", b"1", b"a", b"2.5", b"1001900", b"idle", b"now"]
-        assert types.encode_all(values)[4] == b"1001.9"
-        assert types.encode_all(["a", 1]) == [b"a", b"1"]
-    assert types.encode_all([]) == []
+        assert [old[type(value)](value) for value in values] == [b"1", b"1", b"a", b"2.5", b"1001900", b"idle", b"now"]
+        assert new[Timestamp](Timestamp(1001.9)) == b"1001.9"
     with pytest.raises(TypeError, match="no KATCP type"):
-        types.encode_all([1, None])
+        new[type(None)](None)
+    types.register(Mode, "mode", lambda mode: b"own", Mode)
+    assert new[Mode](Mode.IDLE) == b"own"  # the table is kept up to date
+    assert types.encoders(server_dialect("5.1-MI")) is new  # flags have nothing to do with values
 
 
 # --- ranges ---

@@ -67,10 +67,8 @@ class Signature:
     __slots__ = (
         "_decoders",
         "_defaults",
-        "_dialect",
         "_doc",
-        "_encode",
-        "_encode_all",
+        "_encoders",
         "_most",
         "_rest",
         "kind",
@@ -95,10 +93,8 @@ class Signature:
         self.name: str = name or _dashed(layers[0].__name__.removeprefix("request_"))
         #: a call of it is to be awaited, gives the result at once, or is to be iterated over
         self.kind: Kind = _kind(layers, who)
-        self._doc = inspect.cleandoc(next((layer.__doc__ for layer in layers if layer.__doc__), ""))
-        self._dialect = dialect
-        self._encode = registry.encode
-        self._encode_all = registry.encode_all
+        self._doc = _documentation(layers)
+        self._encoders = registry.encoders(dialect)
         scope = _Scope(function, layers[-1], namespace)
         parameters: list[Parameter] = []
         defaults: list[object] = []
@@ -156,8 +152,9 @@ class Signature:
         if result is None:
             return []
         if isinstance(result, tuple):
-            return self._encode_all(result, self._dialect)
-        return [self._encode(result, self._dialect)]
+            encoders = self._encoders
+            return [encoders[type(item)](item) for item in result]
+        return [self._encoders[type(result)](result)]
 
     @property
     def summary(self) -> str:
@@ -210,6 +207,13 @@ def _layers(function: Any) -> Iterator[Any]:
         else:
             yield function
             function = getattr(function, "__wrapped__", None)
+
+
+def _documentation(layers: Sequence[Any]) -> str:
+    """Return the docstring, without its indent; empty where there is none."""
+    text = next((layer.__doc__ for layer in layers if isinstance(layer.__doc__, str) and layer.__doc__), "")
+    # What UTF-8 cannot say would make ?help fail for all requests at once.
+    return inspect.cleandoc(text).encode("utf-8", "backslashreplace").decode()
 
 
 def _kind(layers: Sequence[Any], who: str) -> Kind:

@@ -75,6 +75,8 @@ class MessageParser:
             return
         self._pending.append(rest)
         if self._size > self.max_line:
+            # Its beginning is all that is told, and the whole in one piece would take as much memory again.
+            self._pending = [piece[:KEPT] for piece in self._pending[:KEPT]]
             out.append(_too_long(self._take_pending(), self.max_line))
         elif len(self._pending) - self._merged >= _MOST_PIECES:
             self._pending[self._merged :] = [b"".join(self._pending[self._merged :])]

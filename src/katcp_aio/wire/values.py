@@ -10,7 +10,7 @@ import enum
 import numbers
 import types
 import typing
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, NewType, TypeVar, Union
 from weakref import WeakSet
 
@@ -20,7 +20,7 @@ from .dialect import V51, Dialect
 from .formats import shown
 from .valuetype import ValueType
 
-__all__ = ["TypeRegistry", "decode", "encode", "register_type", "registry"]
+__all__ = ["Encoders", "TypeRegistry", "decode", "encode", "register_type", "registry"]
 
 T = TypeVar("T")
 
@@ -42,6 +42,34 @@ _BUILTIN: dict[type, Callable[[Any], ValueType[Any]]] = {
 }
 
 
+class Encoders(dict[type, Callable[[Any], bytes]]):
+    """Exact type -> the function that writes its values in one dialect; looked for when it is first asked for."""
+
+    __slots__ = ("_dialect", "_registry")
+
+    def __init__(self, registry: TypeRegistry, dialect: Dialect) -> None:
+        super().__init__()
+        self._registry = registry
+        self._dialect = dialect
+
+    def __missing__(self, cls: type) -> Callable[[Any], bytes]:
+        """Find the encoder of a class, and remember it. One without any may yet hold a scalar, as numpy's do."""
+        try:
+            encoder = self._registry.resolve(cls).encoder(self._dialect)
+        except TypeError:
+            return self._encode_scalar
+        if len(self) >= _MAX_CACHED:
+            self.clear()
+        self[cls] = encoder
+        return encoder
+
+    def _encode_scalar(self, value: Any) -> bytes:
+        inner = valuetype.unwrap_scalar(value)
+        if inner is value:
+            self._registry.resolve(type(value))  # raises
+        return self[type(inner)](inner)
+
+
 class TypeRegistry:
     """Which Python type is which type on the wire. Safe to read from any thread.
 
@@ -55,8 +83,7 @@ class TypeRegistry:
         self._makers: dict[type, Callable[[Any], ValueType[Any]]] = {} if parent else dict(_BUILTIN)
         self._names: dict[str, type] = {}
         self._resolved: dict[type, ValueType[Any]] = {}
-        self._encoders: dict[type, Callable[[Any], bytes]] = {}  # of types that every dialect writes alike
-        self._dialect_encoders: dict[tuple[type, Dialect], Callable[[Any], bytes]] = {}
+        self._encoders: dict[int, Encoders] = {}  # by the identity of a dialect's rules, of which there are three
 
     def child(self) -> TypeRegistry:
         """Return a registry that knows what this one knows, now and later; what is registered there stays there."""
@@ -94,8 +121,8 @@ class TypeRegistry:
     def _forget(self) -> None:
         """Drop what was derived before a type was registered."""
         self._resolved.clear()
-        self._encoders.clear()
-        self._dialect_encoders.clear()
+        for encoders in self._encoders.values():
+            encoders.clear()
         for child in list(self._children):
             child._forget()  # noqa: SLF001 - the same class
 
@@ -159,6 +186,16 @@ class TypeRegistry:
 
     # --- values ---
 
+    def encoders(self, dialect: Dialect = V51) -> Encoders:
+        """Return what writes values in a dialect, by their exact types: ``encoders[type(value)](value)``.
+
+        For who writes many: the same table for good, kept up to date when types are registered.
+        """
+        found = self._encoders.get(id(dialect.rules))
+        if found is None:
+            found = self._encoders[id(dialect.rules)] = Encoders(self, dialect)
+        return found
+
     def encode(self, value: object, dialect: Dialect = V51) -> bytes:
         """Return ``value`` as an argument, unescaped, by its own type.
 
@@ -166,36 +203,7 @@ class TypeRegistry:
             TypeError: nothing on the wire corresponds to the type.
             ValueError: the value cannot be written: a negative timestamp, text that is no Unicode.
         """
-        encoder = self._encoders.get(type(value))
-        if encoder is None:
-            encoder = self._dialect_encoders.get((type(value), dialect)) or self._find_encoder(value, dialect)
-        return encoder(value)
-
-    def encode_all(self, values: Collection[object], dialect: Dialect = V51) -> list[bytes]:
-        """Return what :meth:`encode` returns for each: without a call in between, half the time."""
-        encoders = self._encoders
-        try:
-            return [encoders[type(value)](value) for value in values]
-        except KeyError:  # a type that was not seen before, or that dialects write differently
-            return [self.encode(value, dialect) for value in values]
-
-    def _find_encoder(self, value: object, dialect: Dialect) -> Callable[[Any], bytes]:
-        cls = type(value)
-        try:
-            value_type = self.resolve(cls)
-        except TypeError:
-            if valuetype.unwrap_scalar(value) is value:
-                raise
-            return lambda scalar: self.encode(valuetype.unwrap_scalar(scalar), dialect)
-        encoder = value_type.encoder(dialect)
-        if len(self._encoders) + len(self._dialect_encoders) >= _MAX_CACHED:
-            self._encoders.clear()
-            self._dialect_encoders.clear()
-        if value_type.name == "timestamp":
-            self._dialect_encoders[cls, dialect] = encoder
-        else:
-            self._encoders[cls] = encoder
-        return encoder
+        return self.encoders(dialect)[type(value)](value)
 
     def decode(self, annotation: Any, raw: bytes, dialect: Dialect = V51) -> Any:
         """Return the value of one argument. Whoever decodes many keeps ``resolve(annotation).decoder(dialect)``.
