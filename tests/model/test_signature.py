@@ -507,3 +507,13 @@ def test_without_docstrings_there_is_still_a_usage_line(tmp_path):
     script = tmp_path / "device.py"
     script.write_text(STRINGS + "import sys\nif HELP.splitlines()[0][:5] != '?set ': sys.exit(HELP)\n")
     subprocess.run([sys.executable, "-OO", str(script)], check=True, timeout=30)
+
+
+def test_a_docstring_that_cannot_be_sent_breaks_nothing():
+    def request_odd():
+        pass
+
+    request_odd.__doc__ = "Half a \ud83d pair."
+    assert Signature(request_odd, skip=0).help() == "Half a \\ud83d pair.\n?odd"
+    request_odd.__doc__ = ["no", "text"]
+    assert Signature(request_odd, skip=0).help() == "?odd"

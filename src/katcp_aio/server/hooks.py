@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidReply
 from ..wire.dialect import UNKNOWN_REQUEST
+from .names import OwnNames
 
 if TYPE_CHECKING:
     from .context import RequestContext
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["DeviceHooks"]
 
 
-class DeviceHooks:
+class DeviceHooks(OwnNames):
     """What a device may override."""
 
     on_restart: Callable[[], Coroutine[Any, Any, object]] | Any = None
