@@ -133,6 +133,7 @@ class StrategyRow:
     factory: StrategyFactory
     parameters: tuple[str, ...]  #: their names; all are required
     types: tuple[str, ...]  #: the specification's names of the sensor types that it is for; empty: all
+    kind: type[Strategy] | None = None  #: what it is, where neither parameters nor the sensor matter: made more quickly
 
 
 class StrategyRegistry:
@@ -209,6 +210,8 @@ class StrategyRegistry:
         def make(sensor: SampledSensor) -> Strategy:
             if is_auto and sensor.auto is not None:
                 strategy = self._sensors_own(sensor, sensor.auto, limits)
+            elif row.kind is not None:
+                strategy = row.kind()
             else:
                 strategy = _build(name, row, StrategyParams(given, row.parameters, sensor, dialect, limits))
             strategy.name, strategy.params = name, given
@@ -266,9 +269,14 @@ def _shown(text: str) -> str:
 strategies = StrategyRegistry()
 """The strategies of table 9, and what :func:`register_strategy` added, for all servers of this process."""
 
-strategies.register("none")(lambda _params: NoReports())
-strategies.register("auto")(lambda _params: Auto())
-strategies.register("event")(lambda _params: Event())
+
+def _without_parameters(kind: type[Strategy]) -> StrategyRow:
+    return StrategyRow(lambda _params: kind(), (), (), kind)
+
+
+strategies.rows["none"] = _without_parameters(NoReports)
+strategies.rows["auto"] = _without_parameters(Auto)
+strategies.rows["event"] = _without_parameters(Event)
 
 
 @strategies.register("period", "period")

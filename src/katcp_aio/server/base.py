@@ -34,6 +34,7 @@ from ..wire.values import registry as all_types
 from .access import Access
 from .clientele import Clientele
 from .context import format_line
+from .descriptions import Descriptions
 from .handlers import Handler, RequestOptions, collect_handlers, make_handler
 from .hooks import DeviceHooks
 from .interface import InterfaceChanges
@@ -131,6 +132,7 @@ class DeviceBase(DeviceHooks):
         self.sensors = SensorSet(clock=self.clock)
         self.sensors.on_change(self._sensor_changed)
         self._staleness = StaleWatch(self.sensors, self.clock)
+        self.descriptions = Descriptions(self.sensors, self.dialect)
         self.finder = SensorFinder(self.sensors, self.limits)
         self.sampling = Sampling(self.sensors, self.dialect, self.clock, self.trouble)
 

@@ -29,7 +29,10 @@ class DeviceHooks(OwnNames):
         """Called when the clients are gone, before service tasks end; an exception is passed on by ``stop``."""
 
     async def on_client_connect(self, client: ClientConnection) -> None:
-        """Called when a client has been greeted, before its first request is read; an exception disconnects it."""
+        """Called when a client has been greeted, before its first request is read; an exception disconnects it.
+
+        Other clients are served meanwhile. Cancelled if the client goes before it has ended.
+        """
 
     async def on_client_disconnect(self, client: ClientConnection) -> None:
         """Called when a client is gone."""

@@ -19,6 +19,7 @@ _LIBRARY: Final = __name__.partition(".")[0]
 _FIXED: Final = frozenset(
     {
         "clock",
+        "descriptions",
         "dialect",
         "finder",
         "handlers",

@@ -12,8 +12,7 @@ from ..errors import ConnectionLost, FailReply
 from ..limits import Limits
 from ..model.sensor import Sensor
 from ..model.strategies import Strategy
-from ..wire.dialect import UNKNOWN_SENSOR, Dialect
-from ..wire.escapes import escape_all
+from ..wire.dialect import UNKNOWN_SENSOR
 from .base import DeviceBase
 from .context import RequestContext
 from .sampling import Sampler
@@ -37,7 +36,7 @@ class SensorRequests(DeviceBase):
         warn range.
         """
         sensors = await self.finder.find(name, ctx.client)
-        return await ctx.send_lines(_descriptions(ctx.inform_head, sensors, self.dialect), together=_TOGETHER)
+        return await ctx.send_lines(_descriptions(ctx.inform_head, sensors, self.descriptions.line), together=_TOGETHER)
 
     async def request_sensor_value(self, ctx: RequestContext, name: bytes | None = None) -> int:
         """Tell the reading of one sensor, of those whose names a /regular expression/ is found in, or of all.
@@ -110,16 +109,11 @@ def _fits(sampler: Sampler, wanted: Iterable[tuple[Sensor[Any], Strategy]], limi
     return len(sampler) + more <= limits.max_subscriptions
 
 
-def _descriptions(head: bytes, sensors: Iterable[Sensor[Any]], dialect: Dialect) -> Iterator[bytes]:
+def _descriptions(
+    head: bytes, sensors: Iterable[Sensor[Any]], describe: Callable[[Sensor[Any]], bytes]
+) -> Iterator[bytes]:
     for sensor in sensors:
-        arguments = (
-            sensor.name.encode(),
-            sensor.description.encode(),
-            sensor.units.encode(),
-            dialect.sensor_type(sensor.type_name).encode(),
-            *sensor.format_params(dialect),
-        )
-        yield b"%b %b\n" % (head, escape_all(arguments))
+        yield head + describe(sensor)
 
 
 def _values(

@@ -52,6 +52,7 @@ class ClientConnection:
         "_current",
         "_ended",
         "_farewell",
+        "_hook",
         "_lead",
         "_loop",
         "_monotonic",
@@ -84,6 +85,7 @@ class ClientConnection:
         self._current: RequestContext | None = None  # what the leader is busy with
         self._waiting: dict[asyncio.Task[object], RequestContext] = {}  # handlers that wait, but the leader's
         self._turn_ends = 0.0
+        self._hook: asyncio.Task[object] | None = None  # in which the device greets the client
         self._farewell: str | None = None  # the reason to give when the last handler has ended
         self._stopping = False  # nothing more is read
         self._ended = False
@@ -163,7 +165,9 @@ class ClientConnection:
         """Read and answer until another task has the lead, or the client is done."""
         try:
             if first:
+                self._hook = asyncio.current_task()
                 await self.server.client_ready(self)
+                self._hook = None
             connection, batch = self.connection, self._batch
             while not self._stopping:
                 if not batch:
@@ -285,6 +289,8 @@ class ClientConnection:
         """The connection is gone: end what only served it, and let go of the handlers that run on."""
         self._stopping = True
         self._batch.clear()
+        if self._hook is not None:
+            self._hook.cancel()
         contexts = list(self._waiting.values())
         if self._current is not None:
             contexts.append(self._current)
