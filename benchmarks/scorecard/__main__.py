@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import Any
 from ..report import PACKAGES, installed, processor
 from .report import as_json, as_markdown
 from .rows import OURS, ROWS, Result, Row
-from .running import MODULES, run
+from .running import MODULES, run, stop_all
 
 WAITING = ("14", "28")  # rows that leave the machine time to spare, and measure none: both sides at once
 
@@ -57,7 +58,10 @@ def about() -> dict[str, Any]:
 def both(subject: Row, sides: list[str]) -> dict[str, Result]:
     """Run a row for its sides, one after another or, where it only waits, together."""
     with ThreadPoolExecutor(len(sides) if subject.number in WAITING else 1) as pool:
-        return dict(zip(sides, pool.map(lambda side: run(subject, side), sides), strict=True))
+        try:
+            return dict(zip(sides, pool.map(lambda side: run(subject, side), sides), strict=True))
+        finally:
+            stop_all()
 
 
 def main() -> int:
@@ -65,6 +69,7 @@ def main() -> int:
     for module in MODULES:
         import_module(f"benchmarks.scorecard.{module}")
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     facts = about()
     results: dict[str, dict[str, Result]] = {}
     for name in in_order(options.wanted):

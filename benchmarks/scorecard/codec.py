@@ -10,7 +10,7 @@ from .rows import Figure, Skip
 
 __all__ = ["compare"]
 
-STREAMS = 20_000  # of six lines or so
+STREAMS = 30_000  # of six lines or so
 PIECES = [
     b"?", b"!", b"#", b"foo", b"x-1", b"[1]", b"[2147483647]", b"[2147483648]", b"[0]", b"[", b"]", b" ", b" ", b"\t",
     b"\\", b"\\_", b"\\@", b"\\n", b"\\0", b"\\e", b"\\z", b"\0", b"\x1b", b"\r\n", b"\xff", b"\v", b"9",

@@ -15,6 +15,7 @@ from typing import Any
 
 __all__ = []
 
+LIFE = 300  # seconds, after which a device ends that was forgotten
 SECRET = "hunter2"  # what no client is to see  # bait
 
 
@@ -176,6 +177,7 @@ def theirs(host: str, port: int, sensors: int, rate: float, size: int, tls: str,
 
 
 if __name__ == "__main__":
+    signal.alarm(LIFE)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     defaults = {"host": "127.0.0.1", "port": 0, "sensors": 0, "rate": 0, "size": 0, "tls": "", "readonly": False}
     {"katcp_aio": ours, "aiokatcp": theirs}[sys.argv[1]](**(defaults | json.loads(sys.argv[2])))

@@ -12,9 +12,11 @@ from pathlib import Path
 from .networks import remove
 from .rows import ROWS, Figure, Result, Row, Skip
 
-__all__ = ["MODULES", "ROOT", "main", "run"]
+__all__ = ["MODULES", "ROOT", "main", "run", "stop_all"]
 
 ROOT = Path(__file__).parents[2]
+GRACE = 10  # seconds, after which a row ends itself if nobody has ended it
+running: dict[int, subprocess.Popen] = {}  # the rows that run now
 MODULES = ("abuse", "crowds", "endings", "networks", "strangers", "clients", "speed", "tools")
 
 
@@ -23,6 +25,7 @@ def run(subject: Row, side: str) -> Result:
     command = [sys.executable, "-m", "benchmarks.scorecard.one", subject.number, side]
     began = time.monotonic()
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True, text=True)
+    running[process.pid] = process
     try:
         out, _ = process.communicate(timeout=subject.seconds)
     except subprocess.TimeoutExpired:
@@ -44,6 +47,13 @@ def end_group(process: subprocess.Popen) -> None:
     process.wait()
     process.stdout.close()
     remove(process.pid)
+    running.pop(process.pid, None)
+
+
+def stop_all() -> None:
+    """End the rows that run: nothing, unless this process was told to stop."""
+    for process in list(running.values()):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def read(out: str, code: int) -> Result:
@@ -57,6 +67,7 @@ def read(out: str, code: int) -> Result:
 
 def main(number: str, side: str) -> None:
     """Run one row for one side in this process, and write its result."""
+    signal.alarm(int(ROWS[number].seconds) + GRACE)
     result = Result()
     try:
         result.figures = ROWS[number].function(side)

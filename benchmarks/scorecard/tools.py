@@ -15,7 +15,6 @@ __all__ = []
 
 MINE = (OURS,)
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
-CASES = re.compile(r"(\d+) passing examples, (\d+) failing")
 
 
 def run_tests(*arguments: str, env: dict[str, str] | None = None, wrap: tuple[str, ...] = ("-m", "pytest")) -> dict:
@@ -57,9 +56,7 @@ def need(*names: str) -> None:
 def codec(_side: str) -> list[Figure]:
     from .codec import compare
 
-    found = run_tests("tests/wire", "--hypothesis-show-statistics", "-p", "no:randomly")
-    cases = sum(int(passing) for passing, _ in CASES.findall(found["text"]))
-    return [*counts(found), Figure("cases of its properties", cases), *compare()]
+    return [*counts(run_tests("tests/wire")), *compare()]
 
 
 @row("20", "the parser and the decoders under a fuzzer", seconds=30.0, quick=False, sides=MINE)
