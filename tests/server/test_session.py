@@ -325,6 +325,31 @@ async def test_a_failing_connect_hook_disconnects_its_client_alone(serve, device
     assert "one is enough" in caplog.text
 
 
+async def test_a_slow_connect_hook_holds_up_its_client_alone_and_ends_with_it(serve, device_class):
+    class Slow(device_class):
+        ended = 0
+
+        async def on_client_connect(self, client):
+            client.inform("wait-please")
+            if len(self.clients) == 1:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.ended += 1
+
+    served = await serve(Slow())
+    first = served.peer()
+    first.send("?watchdog[1]")
+    await first.message("wait-please")
+    second = served.peer()
+    assert (await second.ask("?watchdog[1]"))[-1].ok
+    assert not [message for message in first.received.items if message.name == "watchdog"]
+    first.abort()
+    await second.ask("?watchdog[2]")
+    assert served.server.ended == 1
+    assert len(served.server.clients) == 1
+
+
 async def test_connection_lost_reaches_a_handler_that_drains():
     class Streaming(Device):
         caught = None
