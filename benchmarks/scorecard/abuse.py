@@ -141,6 +141,7 @@ def endless_line(side: str) -> list[Figure]:
         before = victim.log_lines()
         offender.sock.settimeout(20)
         with Witness(("127.0.0.1", victim.port)) as witness:
+            offender.send(b"?echo[1] ")  # so far, it is a request like any other
             for _ in range(64):
                 offender.sock.sendall(b"x" * MIB)
             time.sleep(0.5)
