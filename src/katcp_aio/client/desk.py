@@ -262,8 +262,9 @@ class Desk:
         """Take what one read brought: give replies to their requests, and informs to whom they concern."""
         self.batches += 1
         pending = self._pending
-        expected = pending.expected
+        expected, outstanding = pending.expected, pending.outstanding
         dispatch = self._informs.dispatch
+        most = self.limits.max_informs
         for message in messages:
             if isinstance(message, MalformedMessage):
                 self._malformed(message)
@@ -275,6 +276,15 @@ class Desk:
                         self._log.append(message)
                         self._log_count += 1
                     dispatch(message)
+                elif (  # one of the ten thousand of a listing: 0.2 us here, and 0.6 where every case is looked at
+                    mid is not None
+                    and (slot := outstanding.get(mid)) is not None
+                    and slot.sink is None
+                    and slot.given_up is None
+                    and slot.name == name
+                    and len(slot.informs) < most
+                ):
+                    slot.informs.append(message)
                 else:
                     self._reply_inform(message)
             elif kind is _REPLY:

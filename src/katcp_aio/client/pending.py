@@ -87,15 +87,15 @@ class Pending(Generic[F]):
             oldest is forgotten, and its reply, should it come, counts as unknown.
     """
 
-    __slots__ = ("_bare", "_by_mid", "_ghosts", "_head", "_next_mid", "expected", "max_ghosts", "queue")
+    __slots__ = ("_bare", "_ghosts", "_head", "_next_mid", "expected", "max_ghosts", "outstanding", "queue")
 
     def __init__(self, max_ghosts: int = 1000, first_mid: int = 1) -> None:
         self.max_ghosts = max_ghosts
         self.queue: OrderedDict[Slot[F], None] = OrderedDict()  #: not sent yet, in order
         self.expected: dict[str, int] = {}  #: names of outstanding requests, ghosts included, and how many of each
-        self._by_mid: dict[int, Slot[F]] = {}  # sent with an id, in the order sent
+        self.outstanding: dict[int, Slot[F]] = {}  #: sent with an id, by it, in the order sent; ghosts included
         self._head: Slot[F] | None = None  # sent without an id
-        self._ghosts: dict[int, Slot[F]] = {}  # those of _by_mid that were given up, in that order
+        self._ghosts: dict[int, Slot[F]] = {}  # those of outstanding that were given up, in that order
         self._bare: set[str] = set()  # names answered without the id that the request had
         self._next_mid = first_mid
 
@@ -107,18 +107,18 @@ class Pending(Generic[F]):
     def in_flight(self) -> int:
         """How many requests are sent, not answered and not given up."""
         head = self._head is not None and self._head.given_up is None
-        return len(self._by_mid) - len(self._ghosts) + head
+        return len(self.outstanding) - len(self._ghosts) + head
 
     @property
     def bulk(self) -> int:
         """All that is remembered, ghosts included; quicker than ``len``, which is never more."""
-        return len(self._by_mid) + len(self.queue) + 1
+        return len(self.outstanding) + len(self.queue) + 1
 
     def __iter__(self) -> Iterator[Slot[F]]:
         """Yield every request, ghosts included: outstanding ones first."""
         if self._head is not None:
             yield self._head
-        yield from self._by_mid.values()
+        yield from self.outstanding.values()
         yield from self.queue
 
     # Out
@@ -126,12 +126,12 @@ class Pending(Generic[F]):
     def send(self, slot: Slot[F]) -> int:
         """Take note that ``slot`` is sent with an id, and return which."""
         mid = self._next_mid
-        while mid in self._by_mid:
+        while mid in self.outstanding:
             mid = mid + 1 if mid < MAX_MID else 1
         self._next_mid = mid + 1 if mid < MAX_MID else 1
         slot.mid = mid
         slot.sent = True
-        self._by_mid[mid] = slot
+        self.outstanding[mid] = slot
         name = slot.name
         self.expected[name] = self.expected.get(name, 0) + 1
         return mid
@@ -153,7 +153,7 @@ class Pending(Generic[F]):
 
     def take(self, name: str, mid: int | None) -> Slot[F] | None:
         """Return the request that a reply answers, and forget it; None if there is none. It may be a ghost."""
-        slot = self._by_mid.get(mid) if mid is not None else None
+        slot = self.outstanding.get(mid) if mid is not None else None
         if slot is None or slot.name != name:
             slot = self.find(name, mid)
             if slot is None:
@@ -161,7 +161,7 @@ class Pending(Generic[F]):
         if slot is self._head:
             self._head = None
         else:
-            del self._by_mid[slot.mid]  # type: ignore[arg-type]
+            del self.outstanding[slot.mid]  # type: ignore[arg-type]
             if slot.given_up is not None:
                 del self._ghosts[slot.mid]  # type: ignore[arg-type]
             if mid is None:
@@ -176,13 +176,13 @@ class Pending(Generic[F]):
     def find(self, name: str, mid: int | None) -> Slot[F] | None:
         """Return the outstanding request that a reply or inform belongs to. It may be a ghost."""
         if mid is not None:
-            slot = self._by_mid.get(mid)
+            slot = self.outstanding.get(mid)
             return slot if slot is not None and slot.name == name else None
         if name not in self.expected:
             return None
         if self._head is not None and self._head.name == name:
             return self._head
-        return next((slot for slot in self._by_mid.values() if slot.name == name), None)
+        return next((slot for slot in self.outstanding.values() if slot.name == name), None)
 
     # The end of waiting
 
@@ -191,7 +191,7 @@ class Pending(Generic[F]):
         if not slot.sent:
             self.queue.pop(slot, None)
             return
-        if slot.given_up is not None or (slot is not self._head and self._by_mid.get(slot.mid or 0) is not slot):
+        if slot.given_up is not None or (slot is not self._head and self.outstanding.get(slot.mid or 0) is not slot):
             return
         slot.given_up = now
         # What is kept is a name and an id, for an unknown time.
@@ -224,7 +224,7 @@ class Pending(Generic[F]):
         if self._bare:
             for ghost in self._ghosts.values():
                 if ghost.name in self._bare and any(
-                    slot.name == ghost.name and slot.given_up is None for slot in self._by_mid.values()
+                    slot.name == ghost.name and slot.given_up is None for slot in self.outstanding.values()
                 ):
                     return ghost.given_up
         return None
@@ -233,6 +233,6 @@ class Pending(Generic[F]):
         """Forget all that was sent, ghosts included, and return those that somebody waits for."""
         waited_for = [slot for slot in self if slot.sent and slot.given_up is None]
         self._head = None
-        for table in (self._by_mid, self._ghosts, self.expected, self._bare):
+        for table in (self.outstanding, self._ghosts, self.expected, self._bare):
             table.clear()
         return waited_for
