@@ -106,6 +106,14 @@ class Device(DeviceServer):
         asyncio.get_running_loop().call_soon(task.cancel)
         await task
 
+    def request_fail_object(self, ctx):
+        """Fail with what is no text."""
+        raise FailReply(ValueError("no such pump"))
+
+    async def request_fail_surrogate(self, ctx):
+        """Fail with text that UTF-8 cannot say, as of a file name."""
+        raise FailReply("no file \udcff")
+
     async def request_wait(self, ctx: RequestContext):
         """Wait until it is cancelled."""
         self.outcomes.append(ctx.task)
@@ -122,6 +130,8 @@ class Device(DeviceServer):
         ("?fail[3]", [r"!fail[3] fail not\_now"]),
         ("?code", ["!code busy later"]),
         ("?invalid", [r"!invalid invalid not\_so"]),
+        ("?fail-object", [r"!fail-object fail no\_such\_pump"]),
+        ("?fail-surrogate[6]", [r"!fail-surrogate[6] fail no\_file\_\\udcff"]),
         ("?informs[9]", ["#informs[9] one 1", "#informs[9] two 2", "#informs[9] three", "!informs[9] ok 2"]),
         ("?rows[5]", ["#rows[5] 1 a", "#rows[5] b", "!rows[5] ok 2"]),
         ("?rows-fail", ["#rows-fail first", r"!rows-fail fail the\_second\_is\_missing"]),

@@ -165,6 +165,12 @@ async def test_arguments_that_do_not_fit_do_no_harm(client, log, capsys):
     assert "Logging error" in capsys.readouterr().err
 
 
+async def test_text_that_is_no_unicode_does_no_harm(client, log):
+    peer = await client()
+    log.warning("no file %s", "\udcff")
+    assert await told(peer) == [("warn", "pump.motor", "no file \\udcff")]
+
+
 async def test_what_the_library_logs_is_not_sent(greeted, device_class):
     class Pump(device_class):
         async def request_check(self, ctx):

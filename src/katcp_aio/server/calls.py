@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConnectionLost, FailReply, InvalidReply, KatcpError, MalformedMessage
-from ..reports import report_exception
+from ..reports import printable, report_exception
 from ..wire.datatypes import Timestamp
 from ..wire.message import Message, MessageType
 from .context import RequestContext, format_line
@@ -78,7 +78,7 @@ def _failed(context: RequestContext, error: Exception) -> None:
     client, name = context.client, context.message.name
     if isinstance(error, FailReply | InvalidReply) and error.request is None:
         if context.replied:
-            client.server.logger.error("?%s failed after its reply: %s", name, error)
+            client.server.logger.error("?%s failed after its reply: %s", name, printable(error))
         context.refuse(error.code, error.text)
         return
     if client.connection.lost and isinstance(error, ConnectionLost):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 from ..reports import logger
 from ..wire.escapes import escape, escape_all
+from ..wire.formats import encode_text_leniently
 from ..wire.values import encode
 
 if TYPE_CHECKING:
@@ -153,10 +154,10 @@ class RequestContext:
         self.replied = True
         self.client.connection.write(line)
 
-    def refuse(self, code: str, text: str) -> None:
-        """Send an unsuccessful reply, unless the handler has replied itself."""
+    def refuse(self, code: str, text: object) -> None:
+        """Send an unsuccessful reply, unless the handler has replied itself. Never raises: it is what is left to say."""
         if not self.replied:
-            self.reply(code, text)
+            self.reply(encode_text_leniently(code), text if isinstance(text, bytes) else encode_text_leniently(text))
 
     def _reply_head(self) -> bytes:
         mid = self.message.mid

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ..connection import Connection
 from ..wire.datatypes import Timestamp
 from ..wire.dialect import Dialect
+from ..wire.formats import encode_text_leniently
 from ..wire.message import MessageType
 from .context import format_line
 
@@ -158,7 +159,8 @@ class KatcpLogHandler(logging.Handler):
                     self.dropped += 1
                     continue
                 if line is None:
-                    line = format_line(_HEAD, (level, Timestamp(created), name, text), server.dialect)
+                    told = level, Timestamp(created), encode_text_leniently(name), encode_text_leniently(text)
+                    line = format_line(_HEAD, told, server.dialect)
                 client.connection.write(line)
         finally:
             self._busy = False

@@ -32,6 +32,7 @@ __all__ = [
     "encode_float",
     "encode_integer",
     "encode_text",
+    "encode_text_leniently",
     "shown",
     "time_decoder",
     "time_encoder",
@@ -161,6 +162,11 @@ def encode_text(value: str) -> bytes:
         return value.encode()
     except UnicodeEncodeError:  # half a surrogate pair, mostly from os.fsdecode
         raise ValueError(f"{shown(value)} is no string in UTF-8") from None
+
+
+def encode_text_leniently(value: object) -> bytes:
+    r"""Write any text, and whatever else as ``str`` shows it; what UTF-8 cannot say becomes a ``\\udcNN`` to read."""
+    return str(value).encode("utf-8", "backslashreplace")
 
 
 def decode_text(raw: bytes) -> str:
