@@ -14,10 +14,11 @@ from typing import Any
 
 from ..report import PACKAGES, installed, processor
 from .report import as_json, as_markdown
-from .rows import OURS, ROWS, Result, Row
+from .rows import OURS, ROWS, Result
 from .running import MODULES, run, stop_all
 
 WAITING = ("14", "28")  # rows that leave the machine time to spare, and measure none: both sides at once
+TESTS = ("30", "31", "32")  # and these are the same tests in several ways: side by side, at the end
 
 
 def arguments() -> argparse.Namespace:
@@ -55,13 +56,22 @@ def about() -> dict[str, Any]:
     }
 
 
-def both(subject: Row, sides: list[str]) -> dict[str, Result]:
-    """Run a row for its sides, one after another or, where it only waits, together."""
-    with ThreadPoolExecutor(len(sides) if subject.number in WAITING else 1) as pool:
-        try:
-            return dict(zip(sides, pool.map(lambda side: run(subject, side), sides), strict=True))
-        finally:
-            stop_all()
+def run_all(wanted: list[str], *, ours: bool) -> dict[str, dict[str, Result]]:
+    """Run rows in order, one after another; those that measure no time, several at once."""
+    results: dict[str, dict[str, Result]] = {name: {} for name in wanted}
+    batches = [[name] for name in wanted if name not in TESTS] + [[name for name in wanted if name in TESTS]]
+    for batch in batches:
+        turns = [(ROWS[name], side) for name in batch for side in ROWS[name].sides if side == OURS or not ours]
+        together = 2 if batch[:1] and batch[0] in (*WAITING, *TESTS) else 1
+        with ThreadPoolExecutor(together) as pool:
+            try:
+                for (subject, side), result in zip(turns, pool.map(lambda turn: run(*turn), turns), strict=True):
+                    results[subject.number][side] = result
+                    told = f"{subject.number}. {subject.name}: {side} {result.verdict} ({result.seconds:g} s)"
+                    print(told, file=sys.stderr, flush=True)
+            finally:
+                stop_all()
+    return results
 
 
 def main() -> int:
@@ -71,13 +81,7 @@ def main() -> int:
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     facts = about()
-    results: dict[str, dict[str, Result]] = {}
-    for name in in_order(options.wanted):
-        subject = ROWS[name]
-        sides = [side for side in subject.sides if side == OURS or not options.ours]
-        results[name] = both(subject, sides)
-        verdicts = ", ".join(f"{side} {one.verdict} ({one.seconds:g} s)" for side, one in results[name].items())
-        print(f"{name}. {subject.name}: {verdicts}", file=sys.stderr, flush=True)
+    results = run_all(in_order(options.wanted), ours=options.ours)
     text = as_markdown(results, facts)
     print(text)
     if options.markdown:

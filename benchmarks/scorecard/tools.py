@@ -14,6 +14,7 @@ from .running import ROOT
 __all__ = []
 
 MINE = (OURS,)
+FAILED = re.compile(r"^(?:FAILED|ERROR) \S*?(test_\w+\.py::\w+)", re.MULTILINE)
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 
 
@@ -21,7 +22,6 @@ def run_tests(*arguments: str, env: dict[str, str] | None = None, wrap: tuple[st
     """Run pytest, and return its counts and what it has written."""
     if missing := [name for name in ("pytest", "pytest_asyncio", "hypothesis") if find_spec(name) is None]:
         raise Skip(f"not installed: {', '.join(missing)}")
-    # The plain order of the installed plugins; no report of what was slow.
     done = subprocess.run(
         [sys.executable, *wrap, "-q", "--ignore=tests/scorecard", "--ignore=tests/benchmarks", *arguments],
         cwd=ROOT,
@@ -30,7 +30,14 @@ def run_tests(*arguments: str, env: dict[str, str] | None = None, wrap: tuple[st
         check=False,
         env=os.environ | (env or {}),
     )
-    found: dict = {"passed": 0, "failed": 0, "error": 0, "skipped": 0, "text": done.stdout + done.stderr}
+    found: dict = {
+        "passed": 0,
+        "failed": 0,
+        "error": 0,
+        "skipped": 0,
+        "text": done.stdout + done.stderr,
+        "names": FAILED.findall(done.stdout),
+    }
     for count, what in COUNTS.findall(done.stdout.strip().rpartition("\n")[2]):
         found[what.removesuffix("s")] += int(count)
     if done.returncode not in (0, 1):
@@ -41,7 +48,7 @@ def run_tests(*arguments: str, env: dict[str, str] | None = None, wrap: tuple[st
 def counts(found: dict) -> list[Figure]:
     return [
         Figure("tests passed", found["passed"], at_least=1),
-        Figure("tests failed", found["failed"] + found["error"], at_most=0),
+        Figure("tests failed", found["failed"] + found["error"], at_most=0, note=", ".join(found["names"])),
     ]
 
 
@@ -72,13 +79,13 @@ def cancellation(_side: str) -> list[Figure]:
     return counts(run_tests(*(str(path) for path in sorted((ROOT / "tests").rglob("test_cancel_*.py")))))
 
 
-@row("30", "the tests in asyncio's debug mode, warnings being errors", seconds=240.0, quick=False, sides=MINE)
+@row("30", "the tests in asyncio's debug mode, warnings being errors", seconds=330.0, quick=False, sides=MINE)
 def debug_mode(_side: str) -> list[Figure]:
     found = run_tests(env={"PYTHONASYNCIODEBUG": "1", "PYTHONWARNINGS": "error"})
     return [*counts(found), Figure("never awaited or retrieved", found["text"].count("was never "), at_most=0)]
 
 
-@row("31", "coverage of lines and branches", seconds=240.0, quick=False, sides=MINE)
+@row("31", "coverage of lines and branches", seconds=330.0, quick=False, sides=MINE)
 def coverage(_side: str) -> list[Figure]:
     if find_spec("coverage") is None:
         raise Skip("not installed: coverage")
@@ -90,7 +97,7 @@ def coverage(_side: str) -> list[Figure]:
     return [*counts(found), Figure("lines and branches", float(done.stdout), "%", at_least=100)]
 
 
-@row("32", "the tests in another random order", seconds=240.0, quick=False, sides=MINE)
+@row("32", "the tests in another random order", seconds=330.0, quick=False, sides=MINE)
 def random_order(_side: str) -> list[Figure]:
     if find_spec("pytest_randomly") is None:
         raise Skip("not installed: pytest-randomly")
