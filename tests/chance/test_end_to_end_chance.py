@@ -71,7 +71,7 @@ class Scenario:
         self.proxy = proxy
         self.client = client
         self.outcomes = collections.Counter()
-        self.holes = False  # there was a black hole
+        self.holes = False  # there may have been a black hole
 
     # What the device does
 
@@ -96,6 +96,7 @@ class Scenario:
         """Break what has not broken by itself."""
         while True:
             await asyncio.sleep(self.rng.expovariate(0.2))
+            self.holes |= self.proxy.faults.blackhole_after is not None
             self.proxy.faults = faults(self.rng)
             how = self.rng.choice(["reset", "close", "half-close", "stall", "blackhole", "go on"])
             if how == "stall":
@@ -139,7 +140,7 @@ class Scenario:
         except RequestTimeout:
             return "timeout"
         except (FailReply, InvalidReply) as error:
-            if "nknown sensor" not in str(error):  # it was removed meanwhile
+            if "unknown sensor" not in str(error).lower():  # it was removed meanwhile
                 raise
             return "refused"
         return "ok"

@@ -1,0 +1,41 @@
+"""Run one target under atheris: ``python -m fuzz TARGET [SECONDS] [libFuzzer options]``.
+
+New inputs go into ``fuzz/corpus/TARGET``; an input that breaks a promise is left as ``crash-...`` beside it.
+"""
+
+import sys
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["katcp_aio", "fuzz.targets"]):
+    from fuzz.targets import TARGETS
+
+_LONGEST = 2000  # bytes of an input
+_SLOWEST = 5  # seconds that one input may take
+
+
+def main() -> None:
+    """Fuzz until the time is up."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in TARGETS:
+        sys.exit(f"which of {', '.join(TARGETS)}?")
+    seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 75
+    folder = Path(__file__).parent / "corpus" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    options = [
+        f"-max_total_time={seconds}",
+        f"-max_len={_LONGEST}",
+        f"-timeout={_SLOWEST}",
+        f"-artifact_prefix={folder.parent}/crash-{name}-",
+        f"-dict={folder.parent.parent / 'katcp.dict'}",
+        "-print_final_stats=1",
+        *sys.argv[3:],
+        str(folder),
+    ]
+    atheris.Setup([sys.argv[0], *options], TARGETS[name])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

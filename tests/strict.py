@@ -1,0 +1,55 @@
+"""A plugin of pytest that takes the event loop at its word: ``python -m pytest -p tests.strict --no-blocking --eager``.
+
+``--no-blocking``: a call of the library that blocks the loop (a file, a lookup of names, a sleep) fails the test.
+``--eager``: every loop starts tasks at once, as programs from Python 3.12 on may have it.
+"""
+
+import asyncio
+import functools
+import inspect
+import sys
+
+import pytest
+
+__all__ = ["pytest_addoption", "pytest_configure", "pytest_pyfunc_call"]
+
+_EAGER = pytest.StashKey[object]()
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("strict")
+    group.addoption("--no-blocking", action="store_true", help="forbid calls that block the event loop")
+    group.addoption("--eager", action="store_true", help="start tasks at once (Python 3.12 and later)")
+
+
+def pytest_configure(config):
+    if config.getoption("eager"):
+        if sys.version_info < (3, 12):
+            raise pytest.UsageError("--eager needs Python 3.12 or later")
+        _make_loops_eager()
+
+
+def _make_loops_eager():
+    plain = asyncio.BaseEventLoop.__init__
+
+    @functools.wraps(plain)
+    def eager(self):
+        plain(self)
+        self.set_task_factory(asyncio.eager_task_factory)
+
+    asyncio.BaseEventLoop.__init__ = eager
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Guard the test itself; what its fixtures do before and after may block."""
+    if not pyfuncitem.config.getoption("no_blocking") or not _is_async(pyfuncitem):
+        return (yield)
+    from blockbuster import blockbuster_ctx
+
+    with blockbuster_ctx("katcp_aio"):
+        return (yield)
+
+
+def _is_async(item):
+    return item.get_closest_marker("asyncio") is not None or inspect.iscoroutinefunction(item.obj)
