@@ -141,6 +141,22 @@ async def test_reading_can_be_cancelled_and_goes_on(client, device, manual_clock
     await stream.aclose()
 
 
+async def test_closing_a_stream_ends_the_loop_of_another_task(client, device, manual_clock):
+    device.on("calibrate", step_by_step)
+    stream = client.stream("calibrate", timeout=None)
+
+    async def read():
+        return [inform.arguments async for inform in stream]
+
+    reading = asyncio.create_task(read())
+    await manual_clock.advance(1.5)
+    await stream.aclose()
+    await manual_clock.advance(0)
+    assert reading.done()
+    assert reading.result() == [(b"0",), (b"1",)]
+    assert stream.reply is None
+
+
 async def test_a_stream_has_one_reader(client, device, manual_clock):
     device.on("calibrate", reply=None)
     async with client.stream("calibrate") as stream:

@@ -121,22 +121,21 @@ class InformStream:
             StopAsyncIteration: the request succeeded.
             FailReply, InvalidReply, ConnectionLost, NotConnected, RequestTimeout, ReplyTooLong: as of a request.
         """
-        if self._finished:
-            raise StopAsyncIteration
-        if self._slot is None:
-            self._slot = self._submit(self._mailbox)
         mailbox = self._mailbox
-        while True:
+        while not self._finished:
+            if self._slot is None:
+                self._slot = self._submit(mailbox)
             if mailbox.informs:
                 return mailbox.take()
             if self._slot.future.done():
                 self._finished = True
                 self.reply = self._settle(self._slot)
-                raise StopAsyncIteration
+                break
             await mailbox.wait()
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Give the request up unless it is answered; does not wait. Closing again does nothing."""
+        """Give the request up unless it is answered; does not wait, and ends a loop that does. Again does nothing."""
         if not self._finished and self._slot is not None:
             self._give_up(self._slot)
         self._finished = True
