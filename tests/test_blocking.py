@@ -185,6 +185,24 @@ def test_a_blocking_call_in_a_callback_is_an_error_and_no_deadlock(far):
         assert "nothing may block" in errors[0]
 
 
+def test_closing_in_a_callback_is_an_error_and_closes_nothing(far):
+    with DeviceClient(far.host, far.port) as pump:
+        errors = []
+
+        def callback(_sensor, _reading):
+            try:
+                pump.close()
+            except UsageError as error:
+                errors.append(str(error))
+
+        pump.sensor.rate.attach(callback)
+        pump.sensor.rate.read()
+        assert len(errors) == 1
+        assert pump.connected
+        assert pump.sensor.rate.read().value == 1.5
+    assert "katcp blocking" not in [thread.name for thread in threading.enumerate()]
+
+
 def test_one_that_cannot_connect_leaves_no_thread():
     with pytest.raises(NotConnected), Client("127.0.0.1", 1, timeout=0.05):
         pytest.fail("connected")

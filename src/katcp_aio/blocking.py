@@ -106,6 +106,11 @@ class _Line:
             if loop is not None:
                 _portal.release()
 
+    def check(self) -> None:
+        """Raise UsageError in the loop's own thread, which cannot wait for itself."""
+        if self.loop is not None and _running_loop() is self.loop:
+            raise UsageError(f"{self.who}: a callback runs in the loop's thread, where nothing may block")
+
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a function in the loop's thread, wait for what it returns where that is to be awaited, and return that.
 
@@ -118,8 +123,7 @@ class _Line:
                 result.close()
                 raise UsageError(f"{self.who} is not started, or closed")
             return result
-        if _running_loop() is loop:
-            raise UsageError(f"{self.who}: a callback runs in the loop's thread, where nothing may block")
+        self.check()
 
         async def call() -> Any:
             found = function(*args, **kwargs)
@@ -285,6 +289,7 @@ class _Owner(Blocking):
         """End it, for good; the last that is closed ends the thread as well. Closing again does nothing."""
         if self._line.loop is None:
             return
+        self._line.check()  # before anything is let go
         try:
             self._line.run(self._target.close)
         finally:
