@@ -155,7 +155,7 @@ class RequestContext:
         self.client.connection.write(line)
 
     def refuse(self, code: str, text: object) -> None:
-        """Send an unsuccessful reply, unless the handler has replied itself. Never raises: it is what is left to say."""
+        """Send an unsuccessful reply, unless the handler has replied itself. Never raises, whatever the text."""
         if not self.replied:
             self.reply(encode_text_leniently(code), text if isinstance(text, bytes) else encode_text_leniently(text))
 

@@ -165,7 +165,7 @@ def encode_text(value: str) -> bytes:
 
 
 def encode_text_leniently(value: object) -> bytes:
-    r"""Write any text, and whatever else as ``str`` shows it; what UTF-8 cannot say becomes a ``\\udcNN`` to read."""
+    r"""Write any text, and whatever else as ``str`` shows it; what UTF-8 cannot say becomes a ``\udcNN`` to read."""
     return str(value).encode("utf-8", "backslashreplace")
 
 
