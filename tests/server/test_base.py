@@ -171,6 +171,95 @@ async def test_a_start_that_fails_leaves_the_server_stopped():
         assert device.address is not None
 
 
+async def test_stopping_a_server_that_starts_makes_it_stop():
+    class Slow(Device):
+        async def on_start(self):
+            await super().on_start()
+            try:
+                await self.gate.wait()
+            finally:
+                self.told.append("given up")
+
+    device = Slow()
+    starting = asyncio.ensure_future(device.start())
+    await asyncio.sleep(0)
+    forever = asyncio.ensure_future(device.serve_forever())
+    await device.stop()
+    await starting  # was not cancelled itself
+    await forever
+    assert not device.running
+    assert device.addresses == ()
+    assert device.told == ["start", "given up"]
+    device.gate.set()
+    async with device:
+        assert device.running
+
+
+async def test_stopping_it_in_the_very_turn_in_which_it_has_started():
+    class Quick(Device):
+        async def on_start(self):
+            self.begin_stop()
+
+    device = Quick()
+    await device.start()
+    assert not device.running
+    assert device.addresses == ()
+    await device.serve_forever()
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_stopping_it_while_it_opens_its_sockets_leaves_none_open(turns):
+    device = Device(["127.0.0.1", "127.0.0.2"])
+    starting = asyncio.ensure_future(device.start())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await device.stop()
+    await starting
+    if turns:  # otherwise it had not begun, and a stop before a start means nothing
+        assert not device.running
+        assert device.addresses == ()
+    await device.stop()
+
+
+async def test_who_stops_a_server_that_restarts_has_his_way():
+    class Phoenix(Device):
+        async def on_restart(self):
+            self.told.append("restart")
+            await self.gate.wait()
+
+    device = Phoenix()
+    async with serve_in_memory(device) as served:
+        forever = asyncio.ensure_future(device.serve_forever())
+        await served.peer().ask("?restart")
+        while "restart" not in device.told:  # noqa: ASYNC110 - it is never for long, and there is no event for it
+            await asyncio.sleep(0)
+        stopping = asyncio.ensure_future(device.stop())
+        await asyncio.sleep(0)
+        device.gate.set()
+        await stopping
+        await forever
+        assert not device.running
+        assert device.told.count("start") == 1
+
+
+async def test_waiting_for_a_server_whose_start_failed_ends():
+    class Broken(Device):
+        async def on_start(self):
+            raise OSError("no such hardware")
+
+    device = Broken()
+    with pytest.raises(OSError, match="no such hardware"):
+        await device.start()
+    await device.serve_forever()
+
+
+async def test_stopping_what_never_ran_does_nothing():
+    device = Device()
+    device.inform_all("news")
+    await device.stop()
+    assert (device.addresses, device.address, device.clients, device.told) == ((), None, (), [])
+
+
 async def test_an_address_in_use_is_an_error_and_nothing_stays_behind():
     async with Device() as device:
         other = Device("127.0.0.1", device.address.port)

@@ -15,6 +15,9 @@ PROGRAM = textwrap.dedent(
         BUILD_STATE = "device-1.0.2"
 
         async def on_start(self):
+            if "waiting" in sys.argv:
+                print("starting", flush=True)
+                await asyncio.Event().wait()
             self.add_service_task(self.say())
             if "fail" in sys.argv:
                 self.add_service_task(self.fail())
@@ -31,7 +34,11 @@ PROGRAM = textwrap.dedent(
             if "slow" in sys.argv:
                 await asyncio.Event().wait()
 
-    run(Device("127.0.0.1", 0))
+    factory = None
+    if "uvloop" in sys.argv:
+        import uvloop
+        factory = uvloop.new_event_loop
+    run(Device("127.0.0.1", 0), loop_factory=factory)
     print("ended", flush=True)
     """
 )
@@ -50,6 +57,23 @@ def test_a_signal_stops_it_in_good_order(number):
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
     assert (out, err, process.returncode) == ("stopping\nended\n", "", 0)
+
+
+def test_a_signal_stops_it_in_good_order_over_uvloop():
+    pytest.importorskip("uvloop")
+    with start("uvloop") as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+    assert (out, err, process.returncode) == ("stopping\nended\n", "", 0)
+
+
+def test_a_signal_calls_off_the_start():
+    with start("waiting") as process:
+        assert process.stdout.readline() == "starting\n"
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+    assert (out, err, process.returncode) == ("ended\n", "", 0)
 
 
 def test_a_second_signal_ends_it_at_once():

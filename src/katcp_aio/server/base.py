@@ -7,11 +7,10 @@ derives from is :class:`katcp_aio.server.device.DeviceServer`, which has them al
 from __future__ import annotations
 
 import asyncio
-import enum
 import os
 import socket
 import ssl as ssl_module
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -38,6 +37,7 @@ from .descriptions import Descriptions
 from .handlers import Handler, RequestOptions, collect_handlers, make_handler
 from .hooks import DeviceHooks
 from .interface import InterfaceChanges
+from .life import Interruptible, LifeState
 from .listeners import Listeners
 from .logs import DeviceLog, LogLevel
 from .sampling import Sampling
@@ -47,13 +47,6 @@ from .session import ClientConnection
 from .staleness import StaleWatch
 
 __all__ = ["DeviceBase"]
-
-
-class _State(enum.Enum):
-    STOPPED = "stopped"
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
 
 
 class DeviceBase(DeviceHooks):
@@ -119,12 +112,14 @@ class DeviceBase(DeviceHooks):
         self._listeners = Listeners(
             self.make_protocol, host=host, port=port, path=path, sock=sock, ssl=ssl, limits=self.limits
         )
-        self._state = _State.STOPPED
+        self._state = LifeState.STOPPED
         self.loop: asyncio.AbstractEventLoop | None = None  #: in which it serves, once it has been started
         self._chores: set[asyncio.Task[object]] = set()  # hooks that run beside
         self._services = ServiceTasks(self._service_failed)
         self._changes = InterfaceChanges(self._tell_change, self.limits.max_interface_changes)
         self._stop_task: asyncio.Task[None] | None = None
+        self._starting = Interruptible()
+        self._again = False  # whether the server starts afresh when it has stopped
         self._stopped: asyncio.Event | None = None
         self._failure: BaseException | None = None
         self.handlers: dict[str, Handler] = collect_handlers(self, self.types, self.dialect)
@@ -141,7 +136,7 @@ class DeviceBase(DeviceHooks):
     @property
     def running(self) -> bool:
         """Whether clients are served."""
-        return self._state is _State.RUNNING
+        return self._state is LifeState.RUNNING
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -156,14 +151,14 @@ class DeviceBase(DeviceHooks):
     async def start(self, *, listen: bool = True) -> None:
         """Start to serve. ``listen=False`` opens no socket: clients come by :meth:`make_protocol` only.
 
-        Cancelling it leaves the server stopped. A server that was stopped can be started again.
+        Cancelling it leaves the server stopped, and so does :meth:`stop`, at which it returns. It can be started again.
 
         Raises:
             UsageError: it runs already.
             OSError: it cannot listen at its address.
             Exception: whatever :meth:`on_start` raises.
         """
-        if self._state is not _State.STOPPED:
+        if self._state is not LifeState.STOPPED:
             raise UsageError(f"the server is {self._state.value} already")
         self._failure = None
         self._stopped = asyncio.Event()
@@ -171,31 +166,38 @@ class DeviceBase(DeviceHooks):
         await self._start(listen=listen)
 
     async def _start(self, *, listen: bool, same_port: bool = False) -> None:
-        self._state = _State.STARTING
+        self._state = LifeState.STARTING
         started = False
         try:
-            await self.on_start()
-            self._state = _State.RUNNING  # the first client may come before the last socket listens
-            if listen:
-                await self._listeners.open(same_port=same_port)
-            started = True
+            async with self._starting as starting:
+                await self.on_start()
+                self._state = LifeState.RUNNING  # the first client may come before the last socket listens
+                if listen:
+                    await self._listeners.open(same_port=same_port)
+            started = not starting.called_off
         finally:
             if not started:
                 self._listeners.close()
                 self._services.discard()
-                self._state = _State.STOPPED
+                self._state = LifeState.STOPPED
                 for client in self.clients:
                     client.disconnect("server could not start")
-        self._changes.start()
-        self._staleness.start()
-        self._services.start()
+                if self._stopped is not None:
+                    self._stopped.set()
+        if started:
+            self._changes.start()
+            self._staleness.start()
+            self._services.start()
 
     def begin_stop(self, timeout: float | None = None, *, restart: bool = False) -> None:
         """Start to stop, without waiting: for signal handlers and ?halt; :meth:`serve_forever` waits."""
-        if self._state is _State.RUNNING:
-            self._state = _State.STOPPING
+        self._again = restart and (self._again or self._state is LifeState.RUNNING)  # who stops it for good has his way
+        if self._starting.active:
+            self._starting.call_off()
+        elif self._state is LifeState.RUNNING:
+            self._state = LifeState.STOPPING
             grace = self.limits.stop_timeout if timeout is None else timeout
-            self._stop_task = asyncio.get_running_loop().create_task(self._stop(grace, restart=restart))
+            self._stop_task = asyncio.get_running_loop().create_task(self._stop(grace))
 
     async def stop(self, timeout: float | None = None) -> None:
         """Stop: listen no more, let handlers end for ``timeout`` seconds, tell the clients why, and close.
@@ -210,6 +212,8 @@ class DeviceBase(DeviceHooks):
         self.begin_stop(timeout)
         if self._stop_task is not None:
             await asyncio.shield(self._stop_task)
+        elif self._starting.active and self._stopped is not None:
+            await self._stopped.wait()
         self._raise_failure()
 
     async def serve_forever(self) -> None:
@@ -240,39 +244,34 @@ class DeviceBase(DeviceHooks):
             failure, self._failure = self._failure, None
             raise failure
 
-    async def _stop(self, grace: float, *, restart: bool) -> None:
+    async def _stop(self, grace: float) -> None:
         """Do all that stopping is; runs in a task of its own, so that nobody's cancellation leaves it half done."""
-        reason = "server restarting" if restart else "server shutting down"
+        reason = "server restarting" if self._again else "server shutting down"
         listened = bool(self.addresses)
         self._listeners.close()
         self._changes.stop()
         self._staleness.stop()
         deadline = self.clock.monotonic() + grace
         abandoned = await self._clientele.dismiss(reason, deadline)
-        await self._end(abandoned, deadline)
+        await end_tasks(abandoned, deadline - self.clock.monotonic(), self.limits.close_timeout)
         try:
             await self.on_stop()
         except Exception as error:  # noqa: BLE001 - a device's own; it surfaces where the server is waited for
             self._fail(error)
         await self._services.stop(grace)
-        await self._end(self._chores, deadline)
+        await end_tasks(self._chores, deadline - self.clock.monotonic(), self.limits.close_timeout)
+        if self._again and self._failure is None:
+            try:
+                await self.on_restart()
+                if self._again:
+                    await self._start(listen=listened, same_port=True)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._fail(error)
         self._stop_task = None
-        self._state = _State.STOPPED
-        if restart and self._failure is None:
-            await self._restart(listen=listened)
-        if self._state is _State.STOPPED and self._stopped is not None:
-            self._stopped.set()
-
-    async def _restart(self, *, listen: bool) -> None:
-        """Begin afresh after ?restart."""
-        try:
-            await self.on_restart()
-            await self._start(listen=listen, same_port=True)
-        except Exception as error:  # noqa: BLE001 - as above
-            self._fail(error)
-
-    async def _end(self, tasks: Iterable[asyncio.Task[object]], deadline: float) -> None:
-        await end_tasks(tasks, deadline - self.clock.monotonic(), self.limits.close_timeout)
+        if not self.running:
+            self._state = LifeState.STOPPED
+            if self._stopped is not None:
+                self._stopped.set()
 
     def _fail(self, error: BaseException) -> None:
         """Keep the first failure for who waits for the server; log the others."""

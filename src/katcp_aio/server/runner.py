@@ -35,11 +35,14 @@ def run(server: DeviceBase, *, loop_factory: Callable[[], asyncio.AbstractEventL
 async def _serve(server: DeviceBase) -> None:
     loop = asyncio.get_running_loop()
 
+    signalled = False
+
     def on_signal(number: int) -> None:
-        if server.running:
-            server.begin_stop()
-        else:
+        nonlocal signalled
+        if signalled:
             os._exit(128 + number)  # what "at once" means: nothing else is run
+        signalled = True
+        server.begin_stop()  # also while it is still starting
 
     try:
         for number in _SIGNALS:
