@@ -6,43 +6,73 @@ import pytest
 
 from katcp_aio.client.backoff import Backoff
 from katcp_aio.client.client import Client
+from katcp_aio.client.device import DeviceClient
 from katcp_aio.errors import NotConnected, RequestTimeout, UnsupportedProtocol
 from katcp_aio.limits import Limits
-from katcp_aio.testing import FakeDevice
+from katcp_aio.model.reading import Reading, Status
+from katcp_aio.testing import FakeDevice, FakeSensor
 from katcp_aio.wire.values import Timestamp
 
 __all__ = []
 
-C_V4 = ["#version 75dde9d", "#build-state 2026-11-22T11:07:03"]
-C_V5 = [
+V4_EXAMPLE = ["#version myversion", "#build-state mybuildtime"]
+V4_BOARD = ["#version 75dde9d", "#build-state 2026-11-22T11:07:03"]
+V5_EXAMPLE = [
     r"#version-connect mylabel myversion mybuildtime",
-    r"#version-connect katcp-library 75dde9d-dirty 2026-11",
+    r"#version-connect katcp-library 75dde9d-dirty 2026-11-22T11:07:03",
     r"#version-connect katcp-protocol 5.0-M",
-    r"#version-connect kernel 6.18 #1\_SMP",
+    r"#version-connect kernel 6.18.5 #1\_SMP\_PREEMPT_DYNAMIC\_Debian",
 ]
 DUPLEX_V4 = ["#version-connect katcp-library Ckatcp-75dde9d", "#version-connect katcp-protocol 4.9-M"]
+DUPLEX_V5 = ["#version-connect katcp-library Ckatcp-75dde9d", "#version-connect katcp-protocol 5.0-M"]
+AIOKATCP = [
+    "#version-connect katcp-protocol 5.1-MIB",
+    "#version-connect katcp-library aiokatcp-2.3 aiokatcp-2.3.0",
+    "#version-connect katcp-device pump-1.0 pump-1.0.0",
+]
+KATCP_PYTHON = [
+    "#version-connect katcp-protocol 5.0-IM",
+    "#version-connect katcp-library katcp-python-0.9.3",
+    "#version-connect katcp-device pump-1.0 pump-1.0rc1",
+]
+BANNERS = {  # what the devices in use say on connecting -> what they are to be told, with ids?, milliseconds?
+    "C 4.9, the example": (V4_EXAMPLE, "4.0", False, 1000.0),
+    "C 4.9, boards": (V4_BOARD, "4.0", False, 1000.0),
+    "C 4.9, the other way round": (V4_BOARD[::-1], "4.0", False, 1000.0),
+    "C 5.0, the example": (V5_EXAMPLE, "5.0-M", False, 1.0),
+    "C 5.0, protocol last": (sorted(V5_EXAMPLE, key=lambda line: "protocol" in line), "5.0-M", False, 1.0),
+    "duplex 4.9": (DUPLEX_V4, "4.9-M", False, 1000.0),
+    "duplex 5.0": (DUPLEX_V5, "5.0-M", False, 1.0),
+    "aiokatcp": (AIOKATCP, "5.1-MIB", True, 1.0),
+    "katcp-python": (KATCP_PYTHON, "5.0-MI", True, 1.0),
+    "katcp-python with all flags": (["#version-connect katcp-protocol 5.1-BIMT"], "5.1-MITB", True, 1.0),
+    "unknown flag": (["#log info 1 x booting", "#version-connect katcp-protocol 5.1-ITQ"], "5.1-ITQ", True, 1.0),
+}
 
 
-@pytest.mark.parametrize(
-    ("banner", "dialect", "ids", "scale"),
-    [
-        (C_V4, "4.0", False, 1000.0),
-        (C_V4[::-1], "4.0", False, 1000.0),
-        (C_V5, "5.0-M", False, 1.0),
-        (DUPLEX_V4, "4.9-M", False, 1000.0),
-        (["#version-connect katcp-protocol 5.1-MIB", "#version-connect katcp-library x y"], "5.1-MIB", True, 1.0),
-        (["#version-connect katcp-protocol 5.0-IM"], "5.0-MI", True, 1.0),
-        (["#log info 1 x booting", "#version-connect katcp-protocol 5.1-ITQ"], "5.1-ITQ", True, 1.0),
-    ],
-    ids=["v4", "v4 the other way round", "C 5.0", "version-connect 4.9", "5.1", "5.0", "unknown flag"],
-)
+@pytest.mark.parametrize(("banner", "dialect", "ids", "scale"), BANNERS.values(), ids=BANNERS)
 async def test_the_greeting_decides(banner, dialect, ids, scale):
-    async with FakeDevice(banner=banner) as device, Client(connector=device.connector) as client:
+    device = FakeDevice(dialect, banner=banner, sensors={"temp": FakeSensor("float", 30.5, timestamp=2.5)})
+    device.on("echo", lambda peer, request: request.arguments)
+    async with device, DeviceClient(connector=device.connector) as client:
         assert client.dialect.version == dialect
         assert client.dialect.time_scale == scale
-        device.mids = ids
-        await asyncio.gather(client.request("watchdog"), client.request("watchdog"))
-        assert [request.mid for request in device.requests] == ([1, 2] if ids else [None, None])
+        before = len(device.requests)
+        echoed = await asyncio.gather(*(client.req.echo(number, returns=(int,)) for number in range(3)))
+        assert echoed == [(0,), (1,), (2,)]
+        assert [request.mid is not None for request in device.requests[before:]] == [ids] * 3
+        assert await client.sensor.temp.read() == Reading(2.5, Status.NOMINAL, 30.5)
+        await client.sensor.temp.sample("period", 1.5)
+        assert [float(text) for text in device.sampling("temp")[0][1:]] == [1.5 * scale]
+        assert client.sensor.temp.timestamp == 2.5
+        assert not client.trouble.counts
+
+
+async def test_a_device_that_says_it_has_no_ids_and_echoes_them_all_the_same():
+    async with FakeDevice(banner=V5_EXAMPLE) as device, Client(connector=device.connector) as client:
+        device.on("echo", lambda peer, request: request.arguments)
+        assert (await client.request("echo", 1)).arguments == [b"1"]
+        assert device.requests[0].mid is None
 
 
 async def test_a_device_that_says_nothing_is_asked_without_ids(manual_clock):
