@@ -370,3 +370,25 @@ async def test_connection_lost_reaches_a_handler_that_drains():
         peer.abort()
         await other.ask("?watchdog[2]")
         assert isinstance(Streaming.caught, ConnectionLost)
+
+
+@pytest.mark.parametrize("ids", [True, False])
+async def test_a_task_whose_handler_is_cancelled_ends_and_its_client_is_served_on(greeted, ids):
+    device = Device(limits=Limits(max_in_flight=1))
+    device.tasks = []
+
+    async def hold(_ctx):
+        device.tasks.append(asyncio.current_task())
+        await asyncio.Event().wait()
+
+    device.add_request("hold", hold)
+    peer = await greeted(device)
+    mid = "[1]" if ids else ""
+    peer.send(f"?hold{mid}")
+    while not device.tasks:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    peer.send("?watchdog[2]")  # waits, at the bound or for its order
+    device.tasks[0].cancel()
+    await peer.expect(rf"!hold{mid} fail request\_cancelled", "!watchdog[2] ok")
+    await asyncio.wait(device.tasks)  # as a loop does that is shut down: it would wait for ever

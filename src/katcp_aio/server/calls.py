@@ -37,8 +37,11 @@ def call_handler(context: RequestContext) -> None:
         _failed(context, error)
 
 
-async def await_handler(context: RequestContext) -> None:
-    """Run a handler that may wait, in the current task, and send its reply."""
+async def await_handler(context: RequestContext) -> bool:
+    """Run a handler that may wait, in the current task, and send its reply; return whether the task may go on.
+
+    One that was cancelled may not: whoever did it waits for it to end, as does a loop that is shut down.
+    """
     handler, arguments = context.handler, context.message.arguments
     context.task = task = asyncio.current_task()
     try:
@@ -49,11 +52,10 @@ async def await_handler(context: RequestContext) -> None:
         context.finish(await (result if handler.kind == "async" else _iterate(context, result)))
     except Exception as error:  # noqa: BLE001 - whatever a handler raises becomes its reply
         _failed(context, error)
-    except asyncio.CancelledError:
-        # Whoever cancelled it wanted the handler to end, not the client: the task may have the lead again later.
-        if task is not None:
-            task.uncancel()
+    except asyncio.CancelledError:  # of the task, or of something that the handler waited for
         context.refuse("fail", "request cancelled")
+        return task is None or not task.cancelling()
+    return True
 
 
 async def _iterate(context: RequestContext, rows: AsyncGenerator[Any, None]) -> int | None:

@@ -214,7 +214,8 @@ class ClientConnection:
                     elif handler.kind == "plain":
                         call_handler(context)
                     else:
-                        await await_handler(context)
+                        if not await await_handler(context):
+                            return self._give_up(lead)
                         if self._lead is not lead:
                             return self._resume(lead)
                         if context.held:
@@ -254,6 +255,17 @@ class ClientConnection:
         if self._lead is None and not self._stopping and not self.connection.lost:
             self._lead = lead
             return True
+        return False
+
+    def _give_up(self, lead: object) -> bool:
+        """The handler of a task was cancelled, and the task ends: another has the lead in its place, if nobody has."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._waiting.pop(task, None)
+        if self._lead is lead:
+            self._lead = self._current = None
+        if self._lead is None and not self._stopping and not self.connection.lost:
+            self._follow()
         return False
 
     # The end
