@@ -1,8 +1,13 @@
 """What the tests of the server share."""
 
+import datetime as dt
+
 import pytest
 
 from katcp_aio import DeviceServer
+
+_LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+_A_DAY = dt.timedelta(days=1)
 
 
 class Device(DeviceServer):
@@ -43,5 +48,7 @@ def certificates():
         authority = trustme.CA()
         server = authority.issue_cert("device.example")
         operator = authority.issue_cert("operator.example")
+        stranger = trustme.CA().issue_cert("operator.example")
+        expired = authority.issue_cert("operator.example", not_before=_LONG_AGO, not_after=_LONG_AGO + _A_DAY)
 
     return Certificates

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from katcp_aio import Address, UsageError
+from katcp_aio import Address, Client, Limits, UsageError
 from katcp_aio.server import listeners
 from katcp_aio.testing import Peer
 
@@ -122,6 +122,80 @@ async def test_clients_are_known_by_their_certificates(device_class, certificate
         subject = known.connection.get_extra_info("peercert")["subjectAltName"]
         assert subject == (("DNS", "operator.example"),)
         await peer.close()
+
+
+@pytest.fixture
+async def guarded(device_class, certificates):
+    """Serve a device that asks clients for a certificate and gives them little time; return it."""
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificates.server.configure_cert(server)
+    certificates.authority.configure_trust(server)
+    server.verify_mode = ssl.CERT_REQUIRED
+    async with device_class(ssl=server, limits=Limits(handshake_timeout=0.3)) as device:
+        yield device
+
+
+def client_context(certificates, certificate):
+    context = ssl.create_default_context()
+    certificates.authority.configure_trust(context)
+    context.check_hostname = False
+    if certificate is not None:
+        certificate.configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (None, "PEER_DID_NOT_RETURN_A_CERTIFICATE"),
+        ("stranger", "unable to get"),
+        ("expired", "certificate has expired"),
+    ],
+)
+async def test_a_certificate_that_is_not_accepted_is_told_on_both_sides(guarded, certificates, caplog, kind, why):
+    certificate = None if kind is None else getattr(certificates, kind)
+    context = client_context(certificates, certificate)
+    client = Client("127.0.0.1", guarded.address.port, ssl=context)
+    await client.start()
+    while client.last_error is None:  # noqa: ASYNC110 - it is never for long, and there is no event for it
+        await asyncio.sleep(0.001)
+    assert "certificate" in str(client.last_error)
+    await client.close()
+    assert f"a client was refused in the TLS handshake: {why}" in caplog.text
+    assert guarded.clients == ()
+
+
+async def test_a_slow_handshake_is_cut_and_holds_up_nobody(guarded, certificates):
+    address = "127.0.0.1", guarded.address.port
+    silent = [await Peer.connect(*address) for _ in range(20)]
+    context = client_context(certificates, certificates.operator)
+    peer = await Peer.connect(*address, ssl=context)
+    assert (await peer.ask("?watchdog"))[-1].ok
+    assert not any(one.eof for one in silent)
+    for one in silent:
+        assert await one.end() == []
+        await one.close()
+    await peer.close()
+
+
+async def test_a_client_that_does_not_speak_tls_is_told_of_in_the_log(guarded, caplog):
+    peer = await Peer.connect("127.0.0.1", guarded.address.port)
+    peer.send("?watchdog")
+    await peer.end()
+    await peer.close()
+    assert "a client was refused in the TLS handshake" in caplog.text
+
+
+async def test_a_context_of_two_servers_tells_once(device_class, certificates, caplog):
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificates.server.configure_cert(server)
+    device_class(ssl=server)
+    async with device_class(ssl=server) as device:
+        peer = await Peer.connect("127.0.0.1", device.address.port)
+        peer.send("?watchdog")
+        await peer.end()
+        await peer.close()
+    assert caplog.text.count("refused") == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no bound on open files")

@@ -194,6 +194,8 @@ class Link:
             raise ConnectionLost(self._farewell, device=self._desk.device)
         if ended:
             reason = connection.reason or str(connection.error or "") or "closed by the device"
+            if not self._negotiation.versions and connection.get_extra_info("ssl_object") is not None:
+                reason += " without a word, which is how one refuses a client's certificate"  # in TLS 1.3
             raise ConnectionLost(reason, device=self._desk.device)
 
     def _failed(self, error: Exception) -> None:

@@ -110,7 +110,7 @@ class DeviceBase(DeviceHooks):
         self.versions: dict[str, tuple[str, ...]] = {}  #: further components of ?version-list: version, build state
         self._clientele = Clientele(self, multi_client=multi_client)
         self._listeners = Listeners(
-            self.make_protocol, host=host, port=port, path=path, sock=sock, ssl=ssl, limits=self.limits
+            self.make_protocol, self.limits, self.trouble, host=host, port=port, path=path, sock=sock, ssl=ssl
         )
         self._state = LifeState.STOPPED
         self.loop: asyncio.AbstractEventLoop | None = None  #: in which it serves, once it has been started
@@ -332,9 +332,9 @@ class DeviceBase(DeviceHooks):
         if not task.cancelled() and (error := task.exception()) is not None:
             self.logger.error("on_client_disconnect", exc_info=error)
 
-    def abandon(self, task: asyncio.Task[object]) -> None:
-        """Called by a client that has gone: let its handler run on."""
-        self._clientele.abandon(task)
+    def abandon(self, task: asyncio.Task[object], *, cancel: bool) -> None:
+        """Called by a client that has gone: let its handler run on, or end."""
+        self._clientele.abandon(task, cancel=cancel)
 
     def inform_all(self, name: str, *arguments: object) -> None:
         """Send an inform to every client, without waiting.

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..limits import Limits
+from ..reports import TroubleLog
 from ..wire.datatypes import Address
 
 __all__ = ["Listeners", "short_of_files"]
@@ -35,24 +36,26 @@ class Listeners:
 
     Args:
         factory: makes the protocol of a new connection.
+        limits: ``accept_backlog`` and ``handshake_timeout`` matter here.
+        trouble: is told of TLS handshakes that failed.
         host: where to listen: an address or host name, several of them, or ``""`` for all interfaces.
         port: the port at each of them; 0: any free one, the same at all.
         path: of a Unix socket; then there is no TCP.
         sock: sockets to listen on instead, bound already. They are closed with the server.
         ssl: makes it TLS.
-        limits: ``accept_backlog`` and ``handshake_timeout`` matter here.
     """
 
     def __init__(
         self,
         factory: Callable[[], asyncio.BaseProtocol],
+        limits: Limits,
+        trouble: TroubleLog,
         *,
         host: str | Sequence[str],
         port: int,
         path: str | os.PathLike[str] | None,
         sock: socket.socket | Sequence[socket.socket] | None,
         ssl: ssl_module.SSLContext | None,
-        limits: Limits,
     ) -> None:
         self._factory = factory
         self._hosts = (host,) if isinstance(host, str) else tuple(host)
@@ -61,6 +64,7 @@ class Listeners:
         self._socks = () if sock is None else (sock,) if isinstance(sock, socket.socket) else tuple(sock)
         self._options: dict[str, Any] = {"ssl": ssl, "backlog": _ACCEPTS, "start_serving": False}
         if ssl is not None:
+            _have_it_tell(ssl, trouble)
             self._options["ssl_handshake_timeout"] = limits.handshake_timeout
         self._backlog = limits.accept_backlog
         self._servers: list[asyncio.AbstractServer] = []
@@ -136,6 +140,23 @@ def short_of_files(sock: Any) -> bool:
         return False
     bound, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return bound != resource.RLIM_INFINITY and int(sock.fileno()) >= bound - _SPARE_FILES
+
+
+def _have_it_tell(context: ssl_module.SSLContext, trouble: TroubleLog) -> None:
+    """Have a context tell why handshakes fail, on which asyncio says no word, and the client often learns nothing."""
+    plain: Any = getattr(context.sslobject_class, "plain", context.sslobject_class)
+
+    def do_handshake(self: ssl_module.SSLObject) -> None:
+        try:
+            plain.do_handshake(self)
+        except (ssl_module.SSLWantReadError, ssl_module.SSLWantWriteError):
+            raise
+        except ssl_module.SSLError as error:
+            why = getattr(error, "verify_message", "") or error.reason or error
+            trouble.tell("handshake", "a client was refused in the TLS handshake: %s", why)
+            raise
+
+    context.sslobject_class = type("TellingSSLObject", (plain,), {"do_handshake": do_handshake, "plain": plain})
 
 
 def _addresses(servers: list[asyncio.AbstractServer]) -> list[Address]:
