@@ -372,23 +372,46 @@ async def test_connection_lost_reaches_a_handler_that_drains():
         assert isinstance(Streaming.caught, ConnectionLost)
 
 
+async def test_stopping_waits_for_a_handler_that_cleans_up_after_its_client(serve, greeted):
+    served = await serve(Device())
+    started, cleaned = asyncio.Event(), []
+
+    async def tied(_ctx):
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            cleaned.append(True)
+
+    served.server.add_request("clean", tied, cancel_on_disconnect=True)
+    peer = await greeted(served)
+    peer.send("?clean[1]")
+    await started.wait()
+    peer.abort()
+    await asyncio.sleep(0)
+    await served.server.stop()
+    assert cleaned == [True]
+
+
 @pytest.mark.parametrize("ids", [True, False])
 async def test_a_task_whose_handler_is_cancelled_ends_and_its_client_is_served_on(greeted, ids):
     device = Device(limits=Limits(max_in_flight=1))
-    device.tasks = []
+    tasks = []
+    held = asyncio.Event()
 
     async def hold(_ctx):
-        device.tasks.append(asyncio.current_task())
+        tasks.append(asyncio.current_task())
+        held.set()
         await asyncio.Event().wait()
 
     device.add_request("hold", hold)
     peer = await greeted(device)
     mid = "[1]" if ids else ""
     peer.send(f"?hold{mid}")
-    while not device.tasks:
-        await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await held.wait()
     peer.send("?watchdog[2]")  # waits, at the bound or for its order
-    device.tasks[0].cancel()
+    tasks[0].cancel()
     await peer.expect(rf"!hold{mid} fail request\_cancelled", "!watchdog[2] ok")
-    await asyncio.wait(device.tasks)  # as a loop does that is shut down: it would wait for ever
+    await asyncio.wait(tasks)  # as a loop does that is shut down: it would wait for ever

@@ -41,6 +41,7 @@ class Clientele:
         self._newcomers: list[ClientConnection] = []  # not announced to the others yet
         self._turned_away: set[Connection] = set()
         self._abandoned: dict[asyncio.Task[object], None] = {}  # handlers whose clients went, oldest first
+        self._ending: set[asyncio.Task[object]] = set()  # those that were cancelled, and have to clean up
 
     def receive(self, connection: Connection) -> None:
         """Greet a client, or turn it away with a reason."""
@@ -118,14 +119,22 @@ class Clientele:
             trouble.tell("dropped", "client %s dropped: %s", client.description, client.connection.reason)
         return True
 
-    def abandon(self, task: asyncio.Task[object]) -> None:
-        """Let a handler run on whose client went; beyond ``Limits.max_abandoned`` the oldest such is cancelled."""
+    def abandon(self, task: asyncio.Task[object], *, cancel: bool) -> None:
+        """Let a handler run on whose client went, or only clean up if it is to be cancelled.
+
+        Beyond ``Limits.max_abandoned`` the oldest of those that run on is cancelled.
+        """
+        if cancel:
+            task.cancel()
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+            return
         self._abandoned[task] = None
         task.add_done_callback(lambda done: self._abandoned.pop(done, None))
         if len(self._abandoned) > self._server.limits.max_abandoned:
             oldest = next(iter(self._abandoned))
             del self._abandoned[oldest]
-            oldest.cancel()
+            self.abandon(oldest, cancel=True)
             self._server.trouble.tell("abandoned", "a handler was cancelled: too many run on whose clients went")
 
     async def dismiss(self, reason: str, deadline: float) -> list[asyncio.Task[object]]:
@@ -141,4 +150,4 @@ class Clientele:
             await asyncio.wait(endings)
         for connection in list(self._turned_away):
             connection.abort()
-        return list(self._abandoned)
+        return [*self._abandoned, *self._ending]

@@ -302,16 +302,13 @@ class ClientConnection:
         self._stopping = True
         self._batch.clear()
         if self._hook is not None:
-            self._hook.cancel()
+            self.server.abandon(self._hook, cancel=True)
         contexts = list(self._waiting.values())
         if self._current is not None:
             contexts.append(self._current)
         for context in contexts:
-            task = context.task
-            if task is not None and context.handler.options.cancel_on_disconnect:
-                task.cancel()
-            elif task is not None:
-                self.server.abandon(task)
+            if context.task is not None:
+                self.server.abandon(context.task, cancel=context.handler.options.cancel_on_disconnect)
         self._end()
 
     def _done(self, task: asyncio.Task[None]) -> None:
