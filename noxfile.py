@@ -121,5 +121,64 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def scorecard(session: nox.Session) -> None:
     """Measure how a device bears abuse and loss. Arguments go to ``python -m benchmarks.scorecard``."""
-    install(session, "bench")
+    install(session, "scorecard", project=".[cli]")
     session.run("python", "-m", "benchmarks.scorecard", *session.posargs)
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """Talk with katcp-python in each version of the protocol, where there is a Python old enough to run it."""
+    found = next((path for path in candidates("3.9") if runs(path, "3.9")), None)
+    if found is None:
+        session.skip("there is no Python 3.9, the last that all of katcp-python works with")
+    folder = Path(session.create_tmp()) / "katcp-python"
+    if not folder.exists():
+        session.run(str(found), "-m", "venv", str(folder), external=True)
+    theirs = str(folder / "bin" / "python")
+    session.run(theirs, "-m", "pip", "install", "--quiet", "katcp==0.9.3", "tornado<5", external=True)
+    install(session, "test")
+    session.run("pytest", "tests/interop", *session.posargs, env={"KATCP_PYTHON": theirs})
+
+
+@nox.session(python="3.11")
+def fuzz(session: nox.Session) -> None:
+    """Fuzz parser, escapes, types and signatures with atheris for five minutes, or ``-- SECONDS``, all together."""
+    targets = ("parser", "escapes", "values", "signature")
+    seconds = int(session.posargs[0]) if session.posargs else 300
+    install(session, "fuzz")
+    for target in targets:
+        session.run("python", "-m", "fuzz", target, str(max(1, seconds // len(targets))))
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Wear a device out for ten minutes, or ``-- SECONDS``; memory, tasks and descriptors must be as before."""
+    session.install("--quiet", "-e", ".")
+    session.run("python", "-m", "fuzz.soak", *session.posargs)
+
+
+@nox.session
+def chance(session: nox.Session) -> None:
+    """Give the tests by chance a night: thousands of examples and seeds. Arguments go to pytest."""
+    install(session, "test", project=".[cli]")
+    session.run("pytest", *(session.posargs or ["tests/chance"]), env={"HYPOTHESIS_PROFILE": "long"})
+
+
+@nox.session
+def flakes(session: nox.Session) -> None:
+    """Run the suite twenty times, or ``-- TIMES``, each time in another order; it tells the seed of each."""
+    install(session, "test", project=".[cli]")
+    for time in range(int(session.posargs[0]) if session.posargs else 20):
+        session.run("pytest", "-q", "-p", "no:cacheprovider", f"--randomly-seed={time}")
+
+
+@nox.session(python=PYTHONS)
+def debug(session: nox.Session) -> None:
+    """Run the tests with asyncio's debug mode on, blocking calls forbidden, and tasks that start at once (3.12)."""
+    install(session, "debug", project=".[cli]")
+    eager = ["--eager"] if session.python != "3.11" else []
+    options = session.posargs or ["tests/server", "tests/client", "tests/connection", "tests/testing", "tests/chance"]
+    strict = ["python", "-m", "pytest", "-p", "tests.strict"]
+    session.run(*strict, "--no-blocking", *options, env={"PYTHONASYNCIODEBUG": "1"})
+    if eager:
+        session.run(*strict, *eager, *options)
