@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import pytest
 
@@ -10,7 +11,19 @@ from katcp_aio.client.device import DeviceClient
 from katcp_aio.client.group import DeviceGroup
 from katcp_aio.client.results import GroupResults, Retry, needed
 from katcp_aio.errors import FailReply, GroupError, InvalidReply, NotConnected, RequestTimeout, UsageError
+from katcp_aio.model.sensor import Sensor
+from katcp_aio.server.device import DeviceServer
 from katcp_aio.testing import FakeDevice, FakeSensor
+
+
+class Many(DeviceServer):
+    VERSION = "many-1.0"
+    BUILD_STATE = "many-1.0.0"
+
+    def __init__(self):
+        super().__init__()
+        for number in range(1000):
+            self.sensors.add(Sensor(int, f"s.{number:04}", "One of many", default=number)).value = number
 
 
 @pytest.fixture(autouse=True)
@@ -206,6 +219,21 @@ async def test_cancelling_leaves_nothing():
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
+
+
+async def test_64_devices_of_1000_sensors_are_in_step_and_followed_within_seconds(serve):
+    device = Many()
+    served = await serve(device)  # one that plays them all: what is looked at is the group's side
+    members = {f"m{index:03}": DeviceClient("many", connector=served.connector) for index in range(64)}
+    begin = time.process_time()
+    async with DeviceGroup(members) as group:
+        assert await group.wait_connected(timeout=30)
+        assert len(group.sensor) == 64_000
+        assert await group.sample("/./", "event")
+        device.sensors["s.0999"].value = 7
+        assert await group.wait_for("s.0999", 7, timeout=30)
+        assert group.sensor["m063.s.0500"].value == 500
+    assert time.process_time() - begin < 15  # both sides; the group's own share is a fraction of a second
 
 
 @pytest.mark.parametrize(
