@@ -105,3 +105,26 @@ async def test_who_comes_while_the_server_stops_is_turned_away(manual_clock, ser
     await stopping
     await manual_clock.settle()
     assert late.lost
+
+
+async def test_stopping_leaves_no_connection_that_is_still_being_closed(manual_clock, greeted, device_class):
+    class Chatty(device_class):
+        def request_long(self, ctx):
+            """Say more than is read at once."""
+            return b"x" * 60_000
+
+    device = Chatty(clock=manual_clock)
+    peer = await greeted(device)
+    connection = device.clients[0].connection
+    peer.pause()
+    peer.send("?long[1]")
+    peer.half_close()
+    await manual_clock.settle()
+    assert device.clients == ()  # all is said
+    assert not connection.lost  # and not heard yet
+    stopping = asyncio.ensure_future(device.stop())
+    await manual_clock.settle()
+    assert not stopping.done()
+    await manual_clock.advance(1)
+    await stopping
+    assert connection.lost

@@ -39,7 +39,7 @@ class Clientele:
         self._told: tuple[tuple[str, str], dict[str, tuple[str, ...]]] | None = None  # in the greeting
         self._lines = b""  # which says so
         self._newcomers: list[ClientConnection] = []  # not announced to the others yet
-        self._turned_away: set[Connection] = set()
+        self._closing: set[Connection] = set()  # of those turned away or done with, until they are gone
         self._abandoned: dict[asyncio.Task[object], None] = {}  # handlers whose clients went, oldest first
         self._ending: set[asyncio.Task[object]] = set()  # those that were cancelled, and have to clean up
 
@@ -63,10 +63,14 @@ class Clientele:
     def _turn_away(self, connection: Connection, reason: str, why: str = "") -> None:
         """End a connection that was just made; ``why`` is for the log, where the client is not to know all."""
         self._server.trouble.tell("turned away", "client %s turned away: %s", connection.description, why or reason)
-        self._turned_away.add(connection)
-        connection.on_lost(lambda: self._turned_away.discard(connection))
+        self._see_off(connection)
         connection.write(format_line(_DISCONNECT, (reason,), self._server.dialect))
         connection.begin_close()
+
+    def _see_off(self, connection: Connection) -> None:
+        """Remember a connection that is being closed for as long as that takes."""
+        self._closing.add(connection)
+        connection.on_lost(lambda: self._closing.discard(connection))
 
     def _admit(self, client: ClientConnection) -> None:
         if self._multi_client:
@@ -114,6 +118,8 @@ class Clientele:
         if client not in self.clients:
             return False
         del self.clients[client]
+        if not client.connection.lost:
+            self._see_off(client.connection)  # it is still sent what it was promised
         if client.connection.reason is not None:
             trouble = self._server.trouble
             trouble.tell("dropped", "client %s dropped: %s", client.description, client.connection.reason)
@@ -146,8 +152,9 @@ class Clientele:
         """
         loop = asyncio.get_running_loop()
         endings = [loop.create_task(client.shut_down(reason, deadline)) for client in self.clients]
+        endings += [loop.create_task(connection.close()) for connection in self._closing]
         if endings:
             await asyncio.wait(endings)
-        for connection in list(self._turned_away):
+        for connection in list(self._closing):  # of those that came meanwhile
             connection.abort()
         return [*self._abandoned, *self._ending]
