@@ -197,18 +197,21 @@ def _encode_rare_time(seconds: Any, places: int) -> bytes:
     return (text.rstrip("0").rstrip(".") if "." in text else text).encode()
 
 
+_repr = float.__repr__  # that of a Timestamp is for people
+
+
 def _encode_seconds(seconds: float) -> bytes:
     # repr has no exponent within these bounds, and is exact: 1795345731.392 stays that.
-    if 1e-4 <= seconds < 1e16 and type(seconds) is float:
-        return repr(seconds).encode()
+    if 1e-4 <= seconds < 1e16 and isinstance(seconds, float):
+        return _repr(seconds).encode()
     return _encode_rare_time(seconds, 0)
 
 
 def _encode_milliseconds(seconds: float) -> bytes:
     # The point moves in the text, not in the number: 1.001 * 1000.0 is 1000.9999999999999.
-    if not (1.0 <= seconds < 1e16 and type(seconds) is float):
+    if not (1.0 <= seconds < 1e16 and isinstance(seconds, float)):
         return _encode_rare_time(seconds, 3)
-    whole, _, fraction = repr(seconds).partition(".")
+    whole, _, fraction = _repr(seconds).partition(".")
     rest = fraction[3:]
     text = whole + fraction[:3].ljust(3, "0")
     return (f"{text}.{rest}" if rest else text).encode()

@@ -220,15 +220,11 @@ def timestamp_type(cls: type[Any]) -> ValueType[Any]:
             raise wrong_value(value, "timestamp")
         return seconds
 
-    def make_encoder(dialect: Dialect) -> Callable[[Any], bytes]:
-        encode = formats.time_encoder(dialect)
-        return lambda value: encode(float(value))
-
     def make_decoder(dialect: Dialect, lenient: bool) -> Callable[[bytes], Any]:
         decode = formats.time_decoder(dialect, lenient=lenient)
         return lambda raw: cls(decode(raw))
 
-    return ValueType("timestamp", cls, (), "timestamp", cls(0.0), 3, check, make_encoder, make_decoder)
+    return ValueType("timestamp", cls, (), "timestamp", cls(0.0), 3, check, formats.time_encoder, make_decoder)
 
 
 def address_type(cls: type[Address]) -> ValueType[Address]:
