@@ -233,7 +233,7 @@ async def test_64_devices_of_1000_sensors_are_in_step_and_followed_within_second
         device.sensors["s.0999"].value = 7
         assert await group.wait_for("s.0999", 7, timeout=30)
         assert group.sensor["m063.s.0500"].value == 500
-    assert time.process_time() - begin < 15  # both sides; the group's own share is a fraction of a second
+    assert time.process_time() - begin < 30  # both sides; the group's own share is a fraction of a second
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,14 @@ import socket
 
 import pytest
 
+from katcp_aio.client.client import Client
 from katcp_aio.client.upload import upload
+from katcp_aio.errors import FailReply
+from katcp_aio.testing import FakeDevice
 
 __all__ = []
+
+FIRMWARE = bytes(range(256)) * 2000
 
 
 class Port:
@@ -72,12 +77,11 @@ def free():
     ids=["bytes", "bytearray", "memoryview", "file", "pieces"],
 )
 async def test_all_of_it_arrives(make):
-    data = bytes(range(256)) * 2000
     port = Port()
     async with listening(port) as number:
-        assert await upload("127.0.0.1", number, make(data)) == len(data)
+        assert await upload("127.0.0.1", number, make(FIRMWARE)) == len(FIRMWARE)
         await port.done.wait()
-    assert port.data == data
+    assert port.data == FIRMWARE
 
 
 async def test_what_the_port_says_is_passed_over():
@@ -141,3 +145,104 @@ async def test_cancelling_leaves_nothing_open(free):
     uploading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await uploading
+
+
+# A board of version 4 that takes firmware on a port of its own: three requests, each with a habit of its own
+
+
+class Board:
+    """What such a board does, played by a scripted device that listens for real."""
+
+    def __init__(self):
+        self.device = FakeDevice("4.0", banner=["#version 75dde9d", "#build-state 2026-11-22T11:07:03"])
+        self.device.on("progremote", self.answer_at_once)
+        self.device.on("uploadbin", self.answer_when_it_is_in)
+        self.device.on("saveremote", self.answer_when_it_is_in)
+        self.file = Port()
+        self.late = None
+
+    async def answer_at_once(self, peer, request):
+        number = int(request.arguments[0])
+        listening_now = asyncio.Event()
+        self.late = asyncio.create_task(self.take(number, listening_now))
+        await listening_now.wait()
+
+    async def answer_when_it_is_in(self, peer, request):
+        if request.arguments[0] == b"0":
+            peer.send(b"#log error 1796345696825 board cannot\\_listen\n")
+            raise FailReply("")
+        number = int(request.arguments[0])
+        seconds = int(request.arguments[3]) if len(request.arguments) > 3 else 9
+        await self.take(number, asyncio.Event(), seconds)
+        return len(self.file.data)
+
+    async def take(self, number, listening_now, seconds=9):
+        async with listening(self.file, number):
+            listening_now.set()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self.file.done.wait()
+            except TimeoutError:
+                raise FailReply("") from None
+            for word in ("loaded", "mapped", "ready"):
+                self.device.inform("fpga", word)
+
+
+@pytest.fixture
+async def board():
+    board = Board()
+    async with board.device:
+        board.host, board.port = await board.device.listen()
+        yield board
+        if board.late is not None:
+            await board.late
+
+
+def is_ready(inform):
+    return inform.arguments == (b"ready",)
+
+
+@pytest.mark.parametrize("request_name", ["progremote", "uploadbin"])
+async def test_a_board_is_programmed_and_says_when_it_is_ready(board, free, request_name):
+    async with Client(board.host, board.port) as client, client.informs("fpga") as informs:
+        async with asyncio.timeout(10), asyncio.TaskGroup() as both:
+            both.create_task(client.request(request_name, free, timeout=10))
+            sent = both.create_task(client.upload(free, io.BytesIO(FIRMWARE)))
+        assert sent.result() == len(FIRMWARE)
+        async with asyncio.timeout(10):
+            words = [(await anext(informs)).arguments[0] for _ in range(3)]
+        assert words == [b"loaded", b"mapped", b"ready"]
+        assert board.file.data == FIRMWARE
+
+
+async def test_who_wants_no_more_than_the_last_word_waits_for_it(board, free):
+    async with Client(board.host, board.port) as client:
+        async with asyncio.timeout(10), asyncio.TaskGroup() as all_of_it:
+            ready = all_of_it.create_task(client.wait_for_inform("fpga", is_ready, timeout=10))
+            all_of_it.create_task(client.request("progremote", free))
+            all_of_it.create_task(client.upload(free, FIRMWARE))
+        assert is_ready(ready.result())
+        with pytest.raises(TimeoutError):
+            await client.wait_for_inform("fpga", is_ready, timeout=0.01)
+
+
+async def test_a_board_that_cannot_listen_ends_the_upload_at_once(board, free):
+    async with Client(board.host, board.port) as client:
+
+        async def program():
+            async with asyncio.timeout(10), asyncio.TaskGroup() as both:
+                both.create_task(client.request("uploadbin", 0))
+                both.create_task(client.upload(free, FIRMWARE))
+
+        with pytest.raises(ExceptionGroup) as caught:
+            await program()
+        (error,) = caught.value.exceptions
+        assert "cannot listen" in str(error)
+        assert (await client.request("watchdog")).ok
+
+
+async def test_a_file_that_never_comes_is_the_boards_own_affair_where_it_has_a_timeout(board, free):
+    async with Client(board.host, board.port) as client:
+        with pytest.raises(FailReply):
+            await client.request("saveremote", free, "design.fpg", 512000, 0, timeout=10)
+        assert (await client.request("watchdog")).ok
