@@ -113,9 +113,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure speed and memory beside aiokatcp. Arguments go to ``python -m benchmarks``."""
+    """Measure speed and memory beside aiokatcp and katcp-python. Arguments go to ``python -m benchmarks``."""
     install(session, "bench")
-    session.run("python", "-m", "benchmarks", *session.posargs)
+    older = next((path for path in candidates("3.9") if runs(path, "3.9")), None)  # the last that runs katcp-python
+    options = ["--katcp-python", str(older)] if older else []
+    session.run("python", "-m", "benchmarks", *options, *session.posargs)
 
 
 @nox.session
@@ -174,11 +176,11 @@ def flakes(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def debug(session: nox.Session) -> None:
-    """Run the tests with asyncio's debug mode on, blocking calls forbidden, and tasks that start at once (3.12)."""
+    """Test in asyncio's debug mode, with blocking calls forbidden, and, from 3.12 on, with tasks that start at once."""
     install(session, "debug", project=".[cli]")
-    eager = ["--eager"] if session.python != "3.11" else []
-    options = session.posargs or ["tests/server", "tests/client", "tests/connection", "tests/testing", "tests/chance"]
-    strict = ["python", "-m", "pytest", "-p", "tests.strict"]
-    session.run(*strict, "--no-blocking", *options, env={"PYTHONASYNCIODEBUG": "1"})
-    if eager:
-        session.run(*strict, *eager, *options)
+    parts = session.posargs or ["tests/server", "tests/client", "tests/connection", "tests/testing", "tests/chance"]
+    pytest = ["python", "-m", "pytest", "-p", "tests.strict", *parts]
+    session.run(*pytest, env={"PYTHONASYNCIODEBUG": "1"})
+    session.run(*pytest, "--no-blocking")
+    if session.python != "3.11":
+        session.run(*pytest, "--eager")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import socket
 import ssl
 import struct
@@ -349,7 +350,12 @@ asyncio.run(serve(500))
 async def test_an_idle_connection_of_a_server_takes_little_memory():
     """With its reading task, and after a conversation; the other ends are in this process, and do not count."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _IDLE, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        sys.executable,
+        "-c",
+        _IDLE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONASYNCIODEBUG": ""},  # which remembers where each task was made
     )
     port = int(await process.stdout.readline())
     peers = [await Peer.connect("127.0.0.1", port) for _ in range(500)]
