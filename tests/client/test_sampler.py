@@ -58,6 +58,41 @@ async def test_who_waits_while_the_device_goes_hears_that_it_is_away():
         assert fake.sampling("s0") == [(b"event",)]
 
 
+async def test_who_waits_for_a_device_that_takes_a_strategy_and_then_tells_no_value_hears_of_it():
+    async with pair(sync_timeout=3.0) as (fake, device):
+        fake.on("sensor-sampling", reply=("ok", "s0", "event"), times=1)  # as C devices: no reading with it
+        fake.on("sensor-value", reply=None, times=1)
+        with pytest.raises(RequestTimeout):
+            await device.sensor.s0.sample("event")
+        await asyncio.sleep(60)
+        assert device.sensor.s0.sampling == ("event", ())
+        assert device.sensor.s0.value == 0
+
+
+async def test_who_waits_while_this_client_has_too_much_under_way_hears_of_it():
+    async with pair(limits=Limits(max_pending=1)) as (fake, device):
+        fake.on("hang", reply=None)
+        hanging = asyncio.create_task(device.request("hang", timeout=None))
+        await settle()
+        with pytest.raises(UsageError):
+            await device.sensor.s0.sample("event")
+        hanging.cancel()
+        await asyncio.sleep(60)
+        assert fake.sampling("s0") == [(b"event",)]  # the wish stays
+
+
+async def test_a_parameter_that_cannot_be_written_is_the_callers_and_harms_nobody():
+    async with pair() as (fake, device):
+        with pytest.raises(TypeError):
+            device.sensor.s0.readings("period", object())
+        with pytest.raises(TypeError):
+            device.sensor.s0.follow(print, "period", object())
+        before = asyncio.get_running_loop().time()
+        assert await device.sensor.s1.sample("event") is True
+        assert asyncio.get_running_loop().time() == before
+        assert fake.sampling("s0") == []
+
+
 async def test_cancelling_a_wish_leaves_it_and_harms_nothing():
     async with pair() as (fake, device):
         fake.on("sensor-sampling", delay=2.0, reply=("ok", "s0", "event"), times=1)

@@ -22,7 +22,6 @@ from .host import Host
 from .inventory import Changes
 from .names import Directory, NameSpace
 from .remote_sensor import RemoteSensor
-from .replies import encode_values
 from .requests import RequestFunction, request_function
 from .sampler import sweep
 from .sensors import SensorTable
@@ -280,7 +279,7 @@ class DeviceClient(Client):
             ValueError, TypeError: a pattern or parameter that cannot be.
         """
         wish = Sampling(strategy, params)
-        encode_values("sensor-sampling", ("", strategy, *params), self.dialect)  # raises at the line that is wrong
+        wish.check(self.dialect)
         pattern = _pattern(which)
         if pattern is not None:
             self._wishes.set_pattern(pattern, wish)

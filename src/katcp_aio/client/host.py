@@ -50,7 +50,13 @@ class Host:
         raise ProtocolError(f"{self._client.description}: ?sensor-value {sensor.name} brought no reading of it")
 
     def borrow(self, loan: Loan) -> Callable[[], None]:
-        """Have a sensor sampled for as long as somebody looks; the result ends it."""
+        """Have a sensor sampled for as long as somebody looks; the result ends it.
+
+        Raises:
+            TypeError, ValueError: a parameter that cannot be written.
+        """
+        for choice in loan.choices:
+            choice.check(self._client.dialect)
         self._wishes.lend(loan)
         self._look(loan.name)
 

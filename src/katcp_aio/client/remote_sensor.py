@@ -257,12 +257,15 @@ class RemoteSensor:
 
         As with :meth:`readings`, a strategy that was set by :meth:`sample` goes on in its place, and one that the
         device refuses is logged.
+
+        Raises:
+            TypeError, ValueError: a parameter that cannot be written.
         """
-        self.attach(observer)
         host = self._host
         give_back = host.borrow(
             Loan(self.name, [Sampling(strategy, params)], lambda error: host.tell_refusal(self, strategy, error))
         )
+        self.attach(observer)
 
         def cancel() -> None:
             self.detach(observer)
@@ -305,6 +308,7 @@ class RemoteSensor:
 
         Raises:
             UsageError: the sensor was removed.
+            TypeError, ValueError: a parameter that cannot be written.
         """
         self._check_there()
         sampling = None if strategy is None else Sampling(strategy, params)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from ..errors import GroupError, ProtocolError, RequestError, RequestTimeout
+from ..errors import ConnectionLost, GroupError, RequestError
 from .client import Client
 from .remote_sensor import RemoteSensor
 from .sensors import SensorTable
@@ -89,7 +89,8 @@ class Sampler:
 
         Raises:
             ConnectionLost: what is still due is asked for on the next connection.
-            RequestTimeout, ProtocolError: of some sensors it is unknown how they are sampled; they are due again.
+            Exception: of some sensors it is unknown how they are sampled; who waits for them gets it as well, and they
+                are due again.
         """
         while self.due:
             names, self.due = self.due, {}
@@ -104,9 +105,11 @@ class Sampler:
                     wanted[name] = wish or NONE
             try:
                 await self._ask(wanted)
-            except (RequestTimeout, ProtocolError) as error:
+            except ConnectionLost:
+                raise
+            except Exception as error:
                 for sensor in self._table.find(wanted):
-                    if (self._wishes.effective(sensor.name)) != sensor.sampling:
+                    if self._wishes.effective(sensor.name) != sensor.sampling:
                         self.due[sensor.name] = None
                         self._settle([sensor.name], error)
                 raise
@@ -120,8 +123,13 @@ class Sampler:
         def asking(wish: Sampling, names: list[str]) -> Callable[[], Awaitable[None]]:
             return lambda: self._set(wish, names, silent)
 
-        await sweep(client, [asking(wish, names) for wish, names in groups])
-        await self._first_values(silent)
+        try:
+            await sweep(client, [asking(wish, names) for wish, names in groups])
+            await self._first_values(silent)
+        except Exception:
+            for sensor in silent:
+                sensor.sampling = None  # to be asked for again, and the value with it
+            raise
         self._settle([sensor.name for sensor in silent], None)
 
     async def _set(self, wish: Sampling, names: list[str], silent: list[RemoteSensor]) -> None:

@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 import attrs
 
+from ..wire.dialect import Dialect
+from .replies import encode_values
+
 __all__ = ["NONE", "Loan", "Sampling", "Wishes", "batches"]
 
 
@@ -21,6 +24,10 @@ class Sampling(NamedTuple):
 
     strategy: str
     params: tuple[object, ...] = ()
+
+    def check(self, dialect: Dialect) -> None:
+        """Raise TypeError or ValueError for a parameter that cannot be written, at the line that gives it."""
+        encode_values("sensor-sampling", ("", self.strategy, *self.params), dialect)
 
 
 NONE = Sampling("none")
