@@ -6,7 +6,7 @@ from typing import Any
 
 from .child import Role
 
-__all__ = ["Asking", "Following"]
+__all__ = ["Asking", "Following", "Grouped"]
 
 
 class Asking(Role):
@@ -110,3 +110,30 @@ class Following(Role):
         """Wait for that; return when it came."""
         await self.told.wait()
         return time.time()
+
+
+class Grouped(Role):
+    """A client that mirrors all sensors of many devices at once; sides say how.
+
+    Args:
+        port: of the first device.
+        sensors: how many each has.
+    """
+
+    def __init__(self, port: int, sensors: int) -> None:
+        self.sensors = sensors
+        self.ports: list[int] = [port]
+
+    async def connect(self) -> None:
+        """Connect to all devices, and follow all their sensors, until each has a reading."""
+        raise NotImplementedError
+
+    async def disconnect(self) -> None:
+        raise NotImplementedError
+
+    async def follow(self, ports: list[int]) -> float:
+        """Return the seconds that :meth:`connect` takes."""
+        self.ports = ports
+        began = time.perf_counter()
+        await self.connect()
+        return time.perf_counter() - began

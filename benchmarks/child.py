@@ -9,6 +9,7 @@ import cProfile
 import gc
 import inspect
 import json
+import logging
 import os
 import resource
 import select
@@ -17,11 +18,12 @@ import sys
 import time
 import traceback
 import tracemalloc
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["PROFILES", "Child", "ChildError", "Role"]
+__all__ = ["PROFILES", "Child", "ChildError", "Role", "environment"]
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 120.0  # seconds that one call may take
@@ -34,12 +36,22 @@ class ChildError(Exception):
     """What was asked of a child failed; the text is the child's own."""
 
 
-class Child:
-    """A process that plays a role. Use as a context manager."""
+def environment() -> dict[str, str]:
+    """That of a user's program: Python may keep what it compiles, even where a test machine has forbidden it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
-    def __init__(self, role: str, loop: str = "asyncio", **options: Any) -> None:
-        command = [sys.executable, "-m", "benchmarks.child", role, loop, json.dumps(options)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, bufsize=0)
+
+class Child:
+    """A process that plays a role. Use as a context manager.
+
+    Args:
+        program: what plays it, where that is not this Python: a command that gets the options as its last argument.
+    """
+
+    def __init__(self, role: str, loop: str = "asyncio", program: Sequence[str] = (), **options: Any) -> None:
+        command = [*(program or (sys.executable, "-m", "benchmarks.child", role, loop)), json.dumps(options)]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=ROOT, bufsize=0, env=environment())
         self._buffer = b""
         self.hello: Any = None
 
@@ -159,6 +171,7 @@ def answer(ok: bool, value: Any) -> None:
 
 def main(role: str, loop: str, options: str) -> None:
     """Play a role until the parent closes the pipe."""
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it has a line for each thing sent to a client that is gone
     factory = import_module("uvloop").new_event_loop if loop == "uvloop" else None
     module, _, name = role.partition(":")
     make = getattr(import_module(f"benchmarks.{module}"), name)

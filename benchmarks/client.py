@@ -92,6 +92,34 @@ def following(side: str, settings: Settings) -> Figures:
 
 
 @measure(
+    "client", Row("time", "connect, and find out what 10,000 sensors there are", "s", LESS), sides=(OURS,), rounds=5
+)
+def discovery(side: str, settings: Settings) -> Figures:
+    with against(f"{side}:Finder", settings, SENSORS) as (_, client):
+        while True:
+            yield {"time": client.call("follow")}
+            client.call("disconnect")
+
+
+@measure(
+    "client",
+    Row("time", "connect to 64 devices, and follow 1,000 sensors of each", "s", LESS, bound=10),
+    Row("cpu", "... CPU time", "s", LESS),
+    sides=(OURS, THEIRS),
+    rounds=3,
+)
+def grouped(side: str, settings: Settings) -> Figures:
+    devices = 64
+    with against(f"{side}:Group", settings, 1000) as (device, client):
+        ports = [device.hello, *(device.call("listen") for _ in range(devices - 1))]
+        while True:
+            before = client.call("usage")["cpu"]
+            taken = client.call("follow", ports=ports)
+            yield {"time": taken, "cpu": client.call("usage")["cpu"] - before}
+            client.call("disconnect")
+
+
+@measure(
     "client",
     Row("size", "a followed sensor (allocated, of 10,000)", "bytes", LESS, target=1),
     sides=(OURS, THEIRS),

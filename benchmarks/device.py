@@ -61,6 +61,7 @@ class Device(Role):
     def __init__(self, sensors: int = 0) -> None:
         self.names = [name.encode() for name in names(sensors)]
         self.conversations: set[Conversation] = set()
+        self.servers: list[asyncio.Server] = []
         self.rows = {
             b"sensor-list": {name: b"%b A\\_temperature K integer" % name for name in self.names},
             b"sensor-value": {name: b"1700000000.123456 1 %b nominal 17" % name for name in self.names},
@@ -78,12 +79,17 @@ class Device(Role):
         return b"".join([*lines, b"!%b[0] ok %d\n" % (name, len(lines))])
 
     async def start(self) -> int:
+        return await self.listen()
+
+    async def listen(self) -> int:
+        """Be one more device, of the same sensors; return its port."""
         loop = asyncio.get_running_loop()
-        self.server = await loop.create_server(lambda: Conversation(self), "127.0.0.1", 0)
-        return self.server.sockets[0].getsockname()[1]
+        self.servers.append(await loop.create_server(lambda: Conversation(self), "127.0.0.1", 0))
+        return self.servers[-1].sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        self.server.close()
+        for server in self.servers:
+            server.close()
 
     def answer(self, line: bytes) -> bytes:
         """Return the answer to one line."""

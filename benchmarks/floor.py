@@ -31,6 +31,11 @@ class Server(Role):
     def __init__(self, sensors: int = 1, reply: str = "", *, mirror: bool = False) -> None:
         self.mirror = mirror
         self.reply = reply.encode() + b"\n"
+        self.writers: set[asyncio.StreamWriter] = set()
+        self.have(sensors)
+
+    def have(self, sensors: int) -> None:
+        """Make the answers of a device with so many sensors."""
         self.names = names(sensors)
         self.replies = {
             b"?watchdog": b"!watchdog ok\n",
@@ -46,7 +51,13 @@ class Server(Role):
                 f"!sensor-sampling[9] ok {','.join(self.names)} event",
             ),
         }
-        self.writers: set[asyncio.StreamWriter] = set()
+
+    def add_cost(self, count: int) -> None:
+        """Have more sensors; there is nothing to be measured about it."""
+        self.have(len(self.names) + count)
+
+    def set_cost(self, count: int) -> None:
+        """Nothing that nobody samples is set here."""
 
     def listing(self, row: str, reply: str) -> bytes:
         return "".join([*(row.format(name) + "\n" for name in self.names), reply, "\n"]).encode()
@@ -62,7 +73,7 @@ class Server(Role):
         writer.write(BANNER)
         self.writers.add(writer)
         reply = self.reply
-        while data := await reader.read(1 << 16):
+        while data := await self.read(reader):
             if self.mirror and not data.startswith(b"?watchdog"):
                 writer.write(data)
                 continue
@@ -75,6 +86,14 @@ class Server(Role):
             await writer.drain()
         self.writers.discard(writer)
         writer.close()
+
+    @staticmethod
+    async def read(reader: asyncio.StreamReader) -> bytes:
+        """Return what comes; nothing at the end, be it that the client went without having read all."""
+        try:
+            return await reader.read(1 << 16)
+        except ConnectionError:
+            return b""
 
     async def update(self, count: int, final: int, burst: int) -> float:
         """As a device's sensor that is set ``count`` times; what comes in one turn of the loop leaves in one write."""

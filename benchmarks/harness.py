@@ -3,7 +3,7 @@
 A measure is a generator: what comes before its first ``yield`` sets up, each ``yield`` is one round and gives the
 figures of its rows, and closing it takes down. The harness makes one for each side and turns them in rotation (ours,
 theirs, the floor, ours, ...), so that whatever else the machine does at a moment falls on all of them. One round
-before the first that counts warms up.
+before the first that counts warms up. A text in place of a figure says why there is none.
 """
 
 import statistics
@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 __all__ = [
+    "EVERYONE",
     "FLOOR",
     "LESS",
     "MEASURES",
     "MORE",
+    "OLDER",
     "OURS",
     "SIDES",
     "THEIRS",
@@ -29,8 +31,9 @@ __all__ = [
     "run",
 ]
 
-OURS, THEIRS, FLOOR = "ours", "theirs", "floor"
-SIDES = {OURS: "katcp_aio", THEIRS: "aiokatcp", FLOOR: "floor"}  # as the tables call them
+OURS, THEIRS, OLDER, FLOOR = "ours", "theirs", "older", "floor"
+SIDES = {OURS: "katcp_aio", THEIRS: "aiokatcp", OLDER: "katcp-python", FLOOR: "floor"}  # as the tables call them
+EVERYONE = tuple(SIDES)
 MORE, LESS = "more", "less"  # which of two figures is the better one
 
 
@@ -42,6 +45,7 @@ class Settings:
     rounds: int = 7
     seconds: float = 1.0  # of load, in a round of what runs for a time
     quick: bool = False
+    katcp_python: str | None = None  # an interpreter that has it
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,9 @@ class Row:
         key: the figure's name in what the measure yields.
         target: how many times better than aiokatcp is aimed at; None: nothing is.
         bound: our own figure may be no worse than this, whatever the others do.
+        axis: what there is more of from row to row, where the rows of one name are the points of a curve.
+        step: how many of it.
+        growth: our own figure at the last point may be no more than so many times that at the first.
     """
 
     key: str
@@ -60,6 +67,9 @@ class Row:
     better: str = MORE
     target: float | None = None
     bound: float | None = None
+    axis: str = ""
+    step: int = 0
+    growth: float | None = None
 
 
 Generator = Iterator[dict[str, float]]
@@ -83,6 +93,7 @@ class Result:
     row: Row
     rounds: dict[str, list[float]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)  # why a side was not asked for a figure
 
     def median(self, side: str) -> float | None:
         """The side's figure; None if it has none."""
@@ -135,7 +146,8 @@ def run(subject: Measure, settings: Settings) -> list[Result]:
     """Run one measure, its sides in rotation, and return the figures of its rows."""
     results = [Result(row) for row in subject.rows]
     rounds = min(settings.rounds, subject.rounds or settings.rounds)
-    turns = {side: begin(subject, side, settings) for side in subject.sides}
+    sides = [side for side in subject.sides if side != OLDER or settings.katcp_python]
+    turns = {side: begin(subject, side, settings) for side in sides}
     began = time.monotonic()
     try:
         for number in range(rounds + 1):
@@ -149,8 +161,11 @@ def run(subject: Measure, settings: Settings) -> list[Result]:
                         result.errors[side] = f"{type(error).__name__}: {error}"
                     continue
                 for result in results:
-                    if number and result.row.key in figures:
-                        result.rounds.setdefault(side, []).append(figures[result.row.key])
+                    found = figures.get(result.row.key)
+                    if isinstance(found, str):
+                        result.notes[side] = found
+                    elif number and found is not None:
+                        result.rounds.setdefault(side, []).append(found)
     finally:
         for turn in turns.values():
             turn.close()

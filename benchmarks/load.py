@@ -90,13 +90,25 @@ class Load(Role):
     async def stop(self) -> None:
         self.close()
 
+    def check(self, request: str) -> None:
+        """See that a request is answered with ok, and that nothing else is on its way to any connection."""
+        line = request.replace("%d", "1").encode() + b"\n"
+        name = line[1:].split(b"[")[0].split()[0]
+        for peer in self.peers:
+            peer.check(line, name)
+
+    def repeat(self, name: str, times: int) -> dict[str, float]:
+        """Ask one long question several times; return how many lines came."""
+        line = f"?{name}[9]\n".encode()
+        began = time.perf_counter()
+        lines = sum(self.peers[0].check(line, name.encode()) for _ in range(times))
+        return {"seconds": time.perf_counter() - began, "lines": lines}
+
     def pipelined(self, request: str, seconds: float, window: int = 5000, batch: int = 500) -> dict[str, float]:
         """Keep ``window`` requests of each connection in flight; ``%d`` in a request is its message id."""
         lines = [request.replace("%d", str(mid)).encode() + b"\n" for mid in range(1, 1001)]
         blocks = [b"".join(lines[at : at + batch]) for at in range(0, len(lines), batch)]
-        name = lines[0][1:].split(b"[")[0].split()[0]
         for peer in self.peers:
-            peer.check(lines[0], name)
             peer.in_flight = 0
         done = sent = 0
         began = time.perf_counter()
@@ -142,7 +154,8 @@ class Load(Role):
             before = now
         times.sort()
         middle, late = times[len(times) // 2] * 1e6, times[len(times) * 99 // 100] * 1e6
-        return {"requests": len(times), "seconds": before - began, "p50": middle, "p99": late}
+        worst = times[-1] * 1e3  # milliseconds
+        return {"requests": len(times), "seconds": before - began, "p50": middle, "p99": late, "worst": worst}
 
     def connects(self, port: int, seconds: float, together: int = 20) -> dict[str, float]:
         """Connect, ask one thing, disconnect; some clients together, so that the server is what is waited for."""
@@ -214,6 +227,13 @@ class Load(Role):
         began = time.perf_counter()
         lines = sum(peer.check(line, b"sensor-sampling") for peer in self.peers)
         return {"seconds": time.perf_counter() - began, "lines": lines}
+
+    def resubscribe(self, names: list[str], times: int) -> None:
+        """Have the first connection sample sensors in one bulk request, and stop it, several times over."""
+        for _ in range(times):
+            for strategy in ("event", "none"):
+                line = f"?sensor-sampling[9] {','.join(names)} {strategy}\n".encode()
+                self.peers[0].check(line, b"sensor-sampling")
 
     def receive(self, final: str) -> dict[str, float]:
         """Take informs until each connection was told ``final`` as the last thing of a line."""

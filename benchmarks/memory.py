@@ -5,7 +5,7 @@ What Python allocates is the same each time, so that one round is enough.
 
 from collections.abc import Iterator
 
-from .harness import LESS, OURS, THEIRS, Row, Settings, measure
+from .harness import EVERYONE, LESS, OURS, THEIRS, Row, Settings, measure
 from .served import names
 from .server import SENSORS, served
 
@@ -15,7 +15,11 @@ Figures = Iterator[dict[str, float]]
 CLIENTS = 200
 
 
-@measure("memory", Row("size", "an idle client of a device (resident, of 200)", "KiB", LESS, target=6, bound=12))
+@measure(
+    "memory",
+    Row("size", "an idle client of a device (resident, of 200)", "KiB", LESS, target=6, bound=12),
+    sides=EVERYONE,
+)
 def connection(side: str, settings: Settings) -> Figures:
     while True:
         with served(side, settings) as (server, load):

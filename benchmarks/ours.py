@@ -2,10 +2,10 @@
 
 import katcp_aio
 
-from .asking import Asking, Following
+from .asking import Asking, Following, Grouped
 from .served import Served, names
 
-__all__ = ["Client", "Follower", "Server"]
+__all__ = ["Client", "Finder", "Follower", "Group", "Server"]
 
 
 class Device(katcp_aio.DeviceServer):
@@ -68,3 +68,31 @@ class Follower(Following):
     def expect(self, final: int) -> None:
         super().expect(final)
         self.client.sensor[names(self.sensors)[-1]].attach(lambda _, reading: self.observe(reading))
+
+
+class Finder(Following):
+    """Only finds out what there is; aiokatcp has nothing that does."""
+
+    async def connect(self) -> None:
+        self.client = katcp_aio.DeviceClient("127.0.0.1", self.port)
+        await self.client.start()
+        await self.client.wait_synced()
+        if len(self.client.sensor) != self.sensors:
+            raise RuntimeError(f"{len(self.client.sensor)} sensors were found")
+
+    async def disconnect(self) -> None:
+        await self.client.close()
+
+
+class Group(Grouped):
+    async def connect(self) -> None:
+        members = {f"m{number:03d}": ("127.0.0.1", port) for number, port in enumerate(self.ports)}
+        self.group = katcp_aio.DeviceGroup(members)
+        await self.group.start()
+        await self.group.wait_connected()
+        (await self.group.sample("/./", "auto")).check("sampling")
+        last = names(self.sensors)[-1]
+        await self.group.wait_for(last, lambda reading: reading.status is katcp_aio.Status.NOMINAL)
+
+    async def disconnect(self) -> None:
+        await self.group.close()

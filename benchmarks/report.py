@@ -9,15 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from .harness import FLOOR, SIDES, Result, Settings
+from .curves import Curve, curves
+from .harness import OURS, SIDES, THEIRS, Result, Settings
 
 __all__ = ["as_json", "as_markdown", "machine"]
 
 PACKAGES = ("katcp-aio", "aiokatcp", "katcp-codec", "attrs", "uvloop")
 
 
-def machine(settings: Settings) -> dict[str, Any]:
-    """What the figures depend on."""
+def machine(settings: Settings, older: str = "katcp-python was not asked for") -> dict[str, Any]:
+    """What the figures depend on; ``older`` says what katcp-python is here, or why it is not."""
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": processor(),
@@ -26,6 +27,7 @@ def machine(settings: Settings) -> dict[str, Any]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "load": round(os.getloadavg()[0], 2),
         "versions": {name: found for name in PACKAGES if (found := installed(name))},
+        "katcp-python": older,
         "settings": dataclasses.asdict(settings),
     }
 
@@ -58,7 +60,9 @@ def figure(value: float | None) -> str:
 
 def cell(result: Result, side: str) -> str:
     """A side's figure, or that it has failed."""
-    return "failed" if side in result.errors else figure(result.median(side))
+    if side in result.errors:
+        return "failed"
+    return "left out" if side in result.notes and side not in result.rounds else figure(result.median(side))
 
 
 def aim(result: Result) -> str:
@@ -72,29 +76,74 @@ def aim(result: Result) -> str:
 
 
 def as_markdown(groups: dict[str, list[Result]], about: dict[str, Any]) -> str:
-    """One table for each group. A ratio above 1 says how many times better katcp_aio is."""
+    """Tables for each group. A ratio above 1 says how many times better katcp_aio is."""
     settings = about["settings"]
     lines = [
         f"{about['python']} on {about['system']}, {about['processor']}, {about['cores']} cores; {about['when']}.",
-        ", ".join(f"{name} {found}" for name, found in about["versions"].items()) + ".",
+        ", ".join(f"{name} {found}" for name, found in about["versions"].items()) + f"; {about['katcp-python']}.",
         f"Loop {settings['loop']}; medians of {settings['rounds']} rounds of {settings['seconds']:g} s of load.",
         f"All at their defaults, over loopback, load from another process; load before: {about['load']}.",
     ]
     for group, results in groups.items():
-        sides = [side for side in SIDES if side != FLOOR or any(FLOOR in result.rounds for result in results)]
-        heads = [group, "unit", *(SIDES[side] for side in sides), "ratio", "aim", ""]
-        lines += ["", f"| {' | '.join(heads)} |", "|---|---|" + "---:|" * (len(sides) + 1) + "---|---|"]
-        for result in results:
-            ratio = f"{figure(result.ratio)} x" if result.ratio else ""
-            cells = [result.row.name, result.row.unit, *(cell(result, side) for side in sides)]
-            lines.append(f"| {' | '.join([*cells, ratio, aim(result), result.verdict])} |")
+        lines += table(group, [result for result in results if not result.row.axis])
+        lines += curve_tables(group, list(curves(results)))
     for results in groups.values():
-        lines += [
-            f"\n{result.row.name}: {SIDES[side]} failed: {error}"
-            for result in results
-            for side, error in result.errors.items()
-        ]
+        lines += remarks(results)
     return "\n".join(lines) + "\n"
+
+
+def table(group: str, results: list[Result]) -> list[str]:
+    """Return a table with a row for each result."""
+    if not results:
+        return []
+    always = (OURS, THEIRS)
+    sides = [side for side in SIDES if side in always or any(side in one.rounds | one.errors for one in results)]
+    heads = [group, "unit", *(SIDES[side] for side in sides), "ratio", "aim", ""]
+    lines = ["", f"| {' | '.join(heads)} |", "|---|---|" + "---:|" * (len(sides) + 1) + "---|---|"]
+    for result in results:
+        ratio = f"{figure(result.ratio)} x" if result.ratio else ""
+        cells = [result.row.name, result.row.unit, *(cell(result, side) for side in sides)]
+        lines.append(f"| {' | '.join([*cells, ratio, aim(result), result.verdict])} |")
+    return lines
+
+
+def curve_tables(group: str, found: list[Curve]) -> list[str]:
+    """Return a table for each axis, with a row for each curve and side, and a column for each point."""
+    lines = []
+    for axis in dict.fromkeys(curve.axis for curve in found):
+        those = [curve for curve in found if curve.axis == axis]
+        points = [point for curve in those for point in curve.points if point.rounds or point.errors or point.notes]
+        steps = sorted({point.row.step for point in points})
+        heads = [f"{group} with {axis}", "unit", "", *(f"{step:,}" for step in steps), "last / first", "aim", ""]
+        lines += ["", f"| {' | '.join(heads)} |", "|---|---|---|" + "---:|" * (len(steps) + 1) + "---|---|"]
+        lines += [f"| {' | '.join(row)} |" for curve in those for row in curve_rows(curve, steps)]
+    return lines
+
+
+def curve_rows(curve: Curve, steps: list[int]) -> list[list[str]]:
+    """Return the cells of a curve, a row for each side."""
+    rows = []
+    limit = curve.points[0].row.growth
+    points = {point.row.step: point for point in curve.points}
+    for number, side in enumerate(curve.sides):
+        growth = curve.growth(side)
+        cells = ["" if number else curve.name, "" if number else curve.unit, SIDES[side]]
+        cells += [cell(points[step], side) if step in points else "" for step in steps]
+        cells.append(f"{figure(growth)} x" if growth else "")
+        cells += [f"<= {limit:g} x" if limit else "", curve.verdict] if side == OURS else ["", ""]
+        rows.append(cells)
+    return rows
+
+
+def remarks(results: list[Result]) -> list[str]:
+    """Say why figures are missing; what holds for several points of a curve is said once."""
+    said: dict[str, None] = {}
+    for result in results:
+        said |= {f"{result.row.name}: {SIDES[side]} failed: {why}": None for side, why in result.errors.items()}
+        for side, why in result.notes.items():
+            if side not in result.rounds:
+                said[f"{result.row.name}: {SIDES[side]} {why}"] = None
+    return [f"\n{text}" for text in said]
 
 
 def as_json(groups: dict[str, list[Result]], about: dict[str, Any]) -> dict[str, Any]:
@@ -105,6 +154,7 @@ def as_json(groups: dict[str, list[Result]], about: dict[str, Any]) -> dict[str,
             | {
                 "rounds": {SIDES[side]: figures for side, figures in result.rounds.items()},
                 "errors": {SIDES[side]: error for side, error in result.errors.items()},
+                "notes": {SIDES[side]: note for side, note in result.notes.items()},
                 "ratio": result.ratio,
                 "verdict": result.verdict,
             }

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from itertools import count
 
 from .child import Child
-from .harness import LESS, OURS, THEIRS, Row, Settings, measure
+from .harness import EVERYONE, LESS, OURS, THEIRS, Row, Settings, measure
 from .served import names
 from .server import SENSORS, loaded, served
 
-__all__ = ["FINALS"]
+__all__ = ["FINALS", "delivered"]
 
 Figures = Iterator[dict[str, float]]
 FINALS = count(900_000_001)  # values that end a round; never used before, so that none is mistaken for another
@@ -41,6 +41,7 @@ def fan_out(side: str, settings: Settings, burst: int) -> Figures:
     Row("rate", "one sensor set in bursts of 20, event, 50 clients: delivered", "informs/s", target=10),
     Row("cpu", "... CPU time an inform", "us", LESS),
     Row("kept", "... of the updates that were made", "%"),
+    sides=EVERYONE,
 )
 def bursts(side: str, settings: Settings) -> Figures:
     return fan_out(side, settings, 20)
@@ -51,6 +52,7 @@ def bursts(side: str, settings: Settings) -> Figures:
     Row("rate", "one sensor set once a turn, event, 50 clients: delivered", "informs/s"),
     Row("cpu", "... CPU time an inform", "us", LESS),
     Row("kept", "... of the updates that were made", "%"),
+    sides=EVERYONE,
 )
 def single(side: str, settings: Settings) -> Figures:
     return fan_out(side, settings, 1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import cycle, islice
 from typing import Any
 
 from .child import Role
@@ -58,10 +59,19 @@ class Served(Role):
         self.sensors[-1].value = final
         return began
 
-    def set_cost(self, count: int) -> float:
-        """Set a sensor that nobody samples; return seconds for each time."""
-        sensor = self.sensors[0]
+    def add_cost(self, count: int) -> float:
+        """As :meth:`add_sensors`; return seconds for each."""
+        new = names(len(self.sensors) + count)[len(self.sensors) :]
         began = time.process_time()
-        for number in range(count):
+        made = [self.new_sensor(name) for name in new]
+        taken = time.process_time() - began
+        self.sensors += made
+        return taken / count
+
+    def set_cost(self, count: int) -> float:
+        """Set sensors that nobody samples, in turn; return seconds for each time."""
+        turns = islice(cycle(self.sensors), count)
+        began = time.process_time()
+        for number, sensor in enumerate(turns):
             sensor.value = number
         return (time.process_time() - began) / count

@@ -1,13 +1,14 @@
 """aiokatcp as its users use it, at its defaults. Law: what it does best is what is measured."""
 
+import asyncio
 from typing import Any
 
 import aiokatcp
 
-from .asking import Asking, Following
+from .asking import Asking, Following, Grouped
 from .served import Served
 
-__all__ = ["Client", "Follower", "Server"]
+__all__ = ["Client", "Follower", "Group", "Server"]
 
 
 class Device(aiokatcp.DeviceServer):
@@ -83,3 +84,19 @@ class Follower(Following):
         super().expect(final)
         *_, last = self.watcher.sensors.values()
         last.attach(lambda _, reading: self.observe(reading))
+
+
+class Group(Grouped):
+    """It has no groups: a client and a watcher for each, all of them at once."""
+
+    async def connect(self) -> None:
+        self.clients = [aiokatcp.Client("127.0.0.1", port) for port in self.ports]
+        watchers = [aiokatcp.SensorWatcher(client) for client in self.clients]
+        for client, watcher in zip(self.clients, watchers, strict=True):
+            client.add_sensor_watcher(watcher)
+        await asyncio.gather(*(watcher.synced.wait() for watcher in watchers))
+
+    async def disconnect(self) -> None:
+        for client in self.clients:
+            client.close()
+        await asyncio.gather(*(client.wait_closed() for client in self.clients))

@@ -18,7 +18,7 @@ import katcp_aio.wire.values
 
 from .harness import LESS, OURS, THEIRS, Row, Settings, measure
 
-__all__ = ["KINDS"]
+__all__ = ["KINDS", "PIECE", "feed", "timed"]
 
 Figures = Iterator[dict[str, float]]
 
