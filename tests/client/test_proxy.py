@@ -59,6 +59,8 @@ async def test_refusals_pass_through_with_the_reason_that_was_logged(serve):
     def prepare(fake):
         fake.on("read", lambda peer, _request: refuse(peer))
         fake.on("odd", reply=("invalid", "usage"))
+        fake.on("own", reply=("busy", "later", 30))
+        fake.on("terse", reply=("busy",))
 
     def refuse(peer):
         peer.send(b"#log error 1234 board register\\_missing\n")
@@ -69,6 +71,9 @@ async def test_refusals_pass_through_with_the_reason_that_was_logged(serve):
             await client.req.read("x")
         with pytest.raises(InvalidReply, match="usage"):
             await client.req.odd()
+        own = await client.req.own(check=False)
+        assert (own.code, own.arguments) == ("busy", [b"later", b"30"])
+        assert (await client.req.terse(check=False)).code == "busy"
 
 
 async def test_the_servers_own_requests_stay_its_own(serve):

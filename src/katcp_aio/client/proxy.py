@@ -126,15 +126,18 @@ def _selector(match: str | re.Pattern[str] | Callable[[str], object] | None) -> 
 def _forwarder(client: DeviceClient, name: str) -> Callable[..., Any]:
     """Return the handler that has the device answer."""
 
-    async def forward(ctx: Any, *arguments: bytes) -> tuple[bytes, ...]:
+    async def forward(ctx: Any, *arguments: bytes) -> tuple[bytes, ...] | None:
         try:
             async with client.stream(name, *arguments) as informs:
                 async for inform in informs:
                     await ctx.informs([inform.arguments])
         except RequestError as error:
+            if error.reply is not None and len(error.reply.arguments) > 1:
+                ctx.reply(*error.reply.arguments)
+                return None
             kind = InvalidReply if isinstance(error, InvalidReply) else FailReply
             reason = error.text or "; ".join(line.arguments[-1].decode("utf-8", "replace") for line in error.log)
-            raise kind(reason) from error
+            raise kind(reason, code=error.code or None) from error
         except (ConnectionLost, RequestTimeout) as error:
             raise FailReply(str(error)) from error
         return () if informs.reply is None else tuple(informs.reply.arguments)
