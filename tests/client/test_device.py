@@ -296,6 +296,19 @@ async def test_a_wish_refused_later_is_told_in_the_log_once(caplog):
     assert "sensor rate, event: " in caplog.text
 
 
+async def test_a_sensor_that_comes_back_is_asked_for_again_what_the_one_before_refused():
+    async with pair() as (fake, device):
+        fake.on("sensor-sampling", reply=("fail", "never"), times=1)
+        with pytest.raises(FailReply, match="never"):
+            await device.sample("/^mode$/", "event")
+        mode = fake.sensors.pop("mode")
+        await step(fake, "sensor", "mode", "removed")
+        assert device.sensor.rate.sampling is None
+        fake.sensors["mode"] = mode
+        await step(fake, "sensor", "mode", "added")
+        assert device.sensor.mode.sampling == ("event", ())
+
+
 async def test_those_that_a_bulk_request_fails_for_are_found():
     def refuse_mode(_peer, request):
         if b"mode" in request.arguments[0].split(b","):

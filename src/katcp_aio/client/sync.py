@@ -217,7 +217,7 @@ class Synchroniser:
     def _resample(self, scope: Scope, changes: Changes) -> None:
         """Have all sensors looked at that the device may have replaced: it dropped the sampling with the old one."""
         names = list(self._table.by_name) if scope.sensor_list else [*scope.sensors, *changes.sensors_added]
-        self._wishes.forget_refusals(changes.sensors_modified)
+        self._wishes.forget_refusals(changes.sensors_modified | changes.sensors_removed)
         for sensor in self._table.find(names):
             sensor.sampling = None
         if self._wishes:
