@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import time
+import weakref
 
 import pytest
 
@@ -264,3 +266,27 @@ def test_a_quorum_that_is_none_is_an_error(quorum, error):
 
 def test_no_results_are_true():
     assert GroupResults({})
+
+
+async def test_a_group_that_cannot_start_leaves_no_member_started():
+    async with FakeDevice() as fake:
+        clients = [DeviceClient(name, connector=fake.connector) for name in ("one", "two")]
+        group = DeviceGroup(dict(zip(("one", "two"), clients, strict=True)))
+        await clients[1].close()  # since it was made a member
+        with pytest.raises(UsageError, match="closed"):
+            await group.__aenter__()
+        assert [client.state.value for client in clients] == ["closed", "closed"]
+
+
+async def test_a_group_that_is_closed_starts_nothing_and_is_forgotten_by_the_clients_of_others():
+    async with FakeDevice() as fake, DeviceClient("shared", connector=fake.connector) as shared:
+        async with DeviceGroup({"shared": shared}) as group:
+            pass
+        late = await group.add("late", DeviceClient("late", connector=fake.connector))
+        assert late.state.value == "idle"
+        await group.remove("late")
+        assert shared.connected
+        forgotten = weakref.ref(group)
+        del group
+        gc.collect()
+        assert forgotten() is None

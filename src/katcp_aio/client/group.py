@@ -37,8 +37,8 @@ class _Member:
 
     client: DeviceClient
     own: bool  # the group starts and closes it
+    cancel: Callable[[], None]  # ends its telling the group of changes
     active: bool = True
-    cancel: Callable[[], None] | None = None
 
 
 class DeviceGroup(Mapping[str, DeviceClient]):
@@ -94,12 +94,9 @@ class DeviceGroup(Mapping[str, DeviceClient]):
     # Members
 
     def _make_member(self, member: DeviceClient | tuple[str, int]) -> _Member:
-        if isinstance(member, DeviceClient):
-            made = _Member(member, own=member.state is State.IDLE)
-        else:
-            made = _Member(DeviceClient(*member, **self._options), own=True)
-        made.cancel = made.client.on_change(lambda _changes: self._changed())
-        return made
+        client = member if isinstance(member, DeviceClient) else DeviceClient(*member, **self._options)
+        cancel = client.on_change(lambda _changes: self._changed())
+        return _Member(client, own=client.state is State.IDLE, cancel=cancel)
 
     def _changed(self) -> None:
         self._sensors.reset()
@@ -122,8 +119,7 @@ class DeviceGroup(Mapping[str, DeviceClient]):
     async def remove(self, name: str) -> DeviceClient:
         """Take a member out, and close it unless it was somebody else's. KeyError if there is none of that name."""
         member = self._members.pop(name)
-        if member.cancel is not None:
-            member.cancel()
+        member.cancel()
         self._changed()
         if member.own:
             await member.client.close()
@@ -150,12 +146,21 @@ class DeviceGroup(Mapping[str, DeviceClient]):
                 await member.client.start()
 
     async def close(self) -> None:
-        """Close all members that the group started, at once. Closing again does nothing."""
+        """Close all members that the group started, at once, and let go of the others. Closing again does nothing."""
+        self._started = False
+        for member in self._members.values():
+            member.cancel()
         await asyncio.gather(*(member.client.close() for member in self._members.values() if member.own))
 
     async def __aenter__(self) -> Self:
-        """Begin to connect to all members."""
-        await self.start()
+        """Begin to connect to all members; if one cannot be started, none is left so."""
+        started = False
+        try:
+            await self.start()
+            started = True
+        finally:
+            if not started:
+                await self.close()
         return self
 
     async def __aexit__(self, *_error: object) -> None:
