@@ -21,7 +21,7 @@ from .remote_sensor import RemoteSensor, SensorHost
 
 __all__ = ["SensorTable"]
 
-_READING = 5  # arguments of an inform with one reading: time, count, name, status, value
+_MAX_TYPES = 1000  # remembered; a device may change the options of its discrete sensors for ever
 
 
 class SensorTable:
@@ -99,6 +99,8 @@ class SensorTable:
             except (TypeError, ValueError) as error:
                 self._trouble.tell("bad sensor", "sensor %s is read as bytes: %s", row.name, error)
                 kind = registry.resolve(bytes)
+            if len(self._decoders) >= _MAX_TYPES:
+                self._decoders.clear()
             found = self._decoders[key] = (kind, kind.decoder(self._dialect, lenient=True))
         return found
 
