@@ -285,6 +285,16 @@ async def test_waiting_can_be_cancelled(client, fake_device, manual_clock):
     assert not fake_device.requests
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_reply_that_crosses_with_the_end_is_no_trouble(fake_device, turns):
+    async with Client(connector=fake_device.connector) as client:
+        asking = asyncio.create_task(client.request("watchdog"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    await asyncio.gather(asking, return_exceptions=True)
+    assert not client.trouble.counts
+
+
 async def test_closing_can_be_cancelled_and_still_closes(fake_device, manual_clock):
     client = await beating(fake_device, manual_clock)
     fake_device.pause()

@@ -260,6 +260,8 @@ class Desk:
 
     def receive(self, messages: list[Message | MalformedMessage]) -> None:
         """Take what one read brought: give replies to their requests, and informs to whom they concern."""
+        if self._refusal is not None:
+            return  # closed meanwhile: nobody wants to hear more, and every reply would count as unknown
         self.batches += 1
         pending = self._pending
         expected, outstanding = pending.expected, pending.outstanding
