@@ -87,6 +87,16 @@ async def test_the_servers_own_requests_stay_its_own(serve):
         assert "go" in gateway.handlers
 
 
+async def test_which_requests_can_be_told_by_an_expression_in_slashes_too(serve):
+    def prepare(fake):
+        fake.on("tune")
+        fake.on("go")
+
+    async with proxied(serve, prepare=prepare, match="/^t/") as (_, gateway, _client):
+        assert "tune" in gateway.handlers
+        assert "go" not in gateway.handlers
+
+
 async def test_requests_come_and_go_with_the_device_and_with_the_proxy(serve):
     async with proxied(serve, "5.1-MITB", prefix="b-") as (fake, gateway, client):
         fake.on("tune", reply=("ok", 1))

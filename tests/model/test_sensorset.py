@@ -5,7 +5,7 @@ import weakref
 import pytest
 
 from katcp_aio.model import Sensor, SensorSet, Status
-from katcp_aio.model.sensorset import selector
+from katcp_aio.model.matching import selector
 from katcp_aio.testing import ManualClock
 
 

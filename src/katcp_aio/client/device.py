@@ -12,6 +12,7 @@ from typing import Any, Self
 import async_timeout
 
 from ..errors import FailReply, InvalidReply, NotConnected, ProtocolError
+from ..model.matching import expression
 from ..model.reading import Reading
 from ..reports import report_exception
 from ..wire.dialect import INTERFACE_CHANGED
@@ -305,10 +306,7 @@ def _pattern(which: Which) -> re.Pattern[str] | None:
     if isinstance(which, re.Pattern):
         return which
     if isinstance(which, str) and len(which) > 1 and which[0] == which[-1] == "/":
-        try:
-            return re.compile(which[1:-1])
-        except re.error as error:
-            raise ValueError(f"{which[1:-1]!r} is no regular expression: {error}") from None
+        return expression(which)
     return None
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, Self
 
 from ..errors import UsageError
+from ..model.matching import selector
 from ..model.reading import Reading, Status
 from ..model.sensor import Sensor
 from ..model.sensorset import SensorSet
@@ -65,7 +66,7 @@ class SensorMirror:
         self._client = client
         self._sensors = sensors
         self._prefix = prefix
-        self._wanted = _selector(match)
+        self._wanted = selector(match)
         self._rename = rename
         self._rewrite = rewrite
         self._remove = on_loss == "remove"
@@ -170,21 +171,6 @@ class SensorMirror:
         except (TypeError, ValueError) as error:
             self._client.trouble.tell("mirror", "sensor %s: %s", sensor.name, error)
             sensor.set(sensor.value, Status.UNKNOWN)
-
-
-def _selector(match: Match) -> Callable[[RemoteSensor], object]:
-    if match is None:
-        return lambda _remote: True
-    if isinstance(match, str):
-        text = match[1:-1] if len(match) > 1 and match[0] == match[-1] == "/" else match
-        try:
-            match = re.compile(text)
-        except re.error as error:
-            raise ValueError(f"{text!r} is no regular expression: {error}") from None
-    if isinstance(match, re.Pattern):
-        search = match.search
-        return lambda remote: search(remote.name)
-    return match
 
 
 def _copy(remote: RemoteSensor, name: str) -> Sensor[Any]:

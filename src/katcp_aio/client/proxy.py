@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, Self
 
 from ..errors import ConnectionLost, FailReply, InvalidReply, RequestError, RequestTimeout
+from ..model.matching import expression
 from .device import DeviceClient
 from .inventory import Changes
 
@@ -56,11 +57,14 @@ class RequestProxy:
         client: of the device; it may be connected before or after.
         server: gets the requests.
         prefix: put before their names, as ``"m000-"``.
-        match: which ones: a regular expression to be found in the device's name for it, or a predicate of the name. By
-            default all but the standard ones, which a server has itself.
+        match: which ones: a regular expression to be found in the device's name for it, with or without slashes around
+            it, or a predicate of the name. By default all but the standard ones, which a server has itself.
 
     A request whose name the server has already is left out and logged. While the device is away its requests stay, and
     wait for it as long as their timeout allows. Their help is the device's.
+
+    Raises:
+        ValueError: ``match`` is no regular expression.
     """
 
     def __init__(
@@ -118,9 +122,9 @@ class RequestProxy:
 def _selector(match: str | re.Pattern[str] | Callable[[str], object] | None) -> Callable[[str], object]:
     if match is None:
         return lambda name: name not in _OWN
-    if isinstance(match, str | re.Pattern):
-        return re.compile(match).search
-    return match
+    if isinstance(match, str):
+        match = expression(match)
+    return match.search if isinstance(match, re.Pattern) else match
 
 
 def _forwarder(client: DeviceClient, name: str) -> Callable[..., Any]:

@@ -11,9 +11,10 @@ from typing import Any, TypeVar, overload
 
 from ..wire.valuetype import ValueType
 from .follower import Follower, Outcome, settle
+from .matching import selector
 from .reading import Reading, Status
 from .sensor import Sensor
-from .sensorset import Match, SensorSet, selector
+from .sensorset import Match, SensorSet
 from .tallies import AllOf, Count, Latest, RuleTally, Sum, Tally, Worst
 
 __all__ = ["AggregateSensor"]

@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 
 from .. import reports
 from ..clock import SYSTEM_CLOCK, Clock
+from .matching import selector
 from .sensor import Sensor
 
-__all__ = ["ChangeCallback", "Match", "SensorSet", "selector"]
+__all__ = ["ChangeCallback", "Match", "SensorSet"]
 
 S = TypeVar("S", bound=Sensor[Any])
 
@@ -25,26 +26,6 @@ S = TypeVar("S", bound=Sensor[Any])
 ChangeCallback = Callable[[str, Sensor[Any] | None, Sensor[Any] | None], object]
 #: which sensors: a regular expression to be found in the name, with or without slashes around it, or a predicate
 Match = str | re.Pattern[str] | Callable[[Sensor[Any]], object] | None
-
-
-def selector(match: Match) -> Callable[[Sensor[Any]], object]:
-    """Return the predicate that ``match`` stands for; None stands for all sensors.
-
-    Raises:
-        ValueError: a text that is no regular expression.
-    """
-    if match is None:
-        return lambda _sensor: True
-    if isinstance(match, str):
-        pattern = match[1:-1] if len(match) > 1 and match[0] == match[-1] == "/" else match
-        try:
-            match = re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
-    if isinstance(match, re.Pattern):
-        search = match.search
-        return lambda sensor: search(sensor.name)
-    return match
 
 
 class SensorSet(Mapping[str, Sensor[Any]]):
