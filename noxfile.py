@@ -3,6 +3,7 @@
 Law: a session only starts tools; what the tools check is set in pyproject.toml.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -184,3 +185,17 @@ def debug(session: nox.Session) -> None:
     session.run(*pytest, "--no-blocking")
     if session.python != "3.11":
         session.run(*pytest, "--eager")
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change wire, strategies and limits in small ways, and count what the tests notice; half an hour or so.
+
+    Arguments are names of mutants. ``mutmut results`` and ``mutmut show NAME`` tell of those that survived.
+    """
+    install(session, "mutation", project=".[cli]")
+    session.run("mutmut", "run", *session.posargs)
+    session.run("mutmut", "export-cicd-stats")
+    counts = json.loads(Path("mutants/mutmut-cicd-stats.json").read_text(encoding="utf-8"))
+    noticed, tried = counts["killed"] + counts["timeout"], counts["total"] - counts["not_checked"]
+    session.log(f"{noticed} of {tried} changes were noticed: {100 * noticed / max(1, tried):.1f} %")

@@ -1,6 +1,6 @@
 """Run one target under atheris: ``python -m fuzz TARGET [SECONDS] [libFuzzer options]``.
 
-New inputs go into ``fuzz/corpus/TARGET``; an input that breaks a promise is left as ``crash-...`` beside it.
+New inputs go into ``fuzz/corpus/TARGET``; an input that breaks a promise is left as ``fuzz/crash-TARGET-...``.
 """
 
 import sys
@@ -27,7 +27,7 @@ def main() -> None:
         f"-max_total_time={seconds}",
         f"-max_len={_LONGEST}",
         f"-timeout={_SLOWEST}",
-        f"-artifact_prefix={folder.parent}/crash-{name}-",
+        f"-artifact_prefix={Path(__file__).parent}/crash-{name}-",
         f"-dict={folder.parent.parent / 'katcp.dict'}",
         "-print_final_stats=1",
         *sys.argv[3:],
