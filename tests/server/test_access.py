@@ -4,7 +4,9 @@ import ipaddress
 
 import pytest
 
+from katcp_aio import Sensor
 from katcp_aio.server.access import READ_ONLY, Access, AccessRule
+from katcp_aio.testing import Peer
 from katcp_aio.wire.datatypes import Address
 
 OPERATOR = {
@@ -141,3 +143,25 @@ async def test_a_device_turns_away_whom_no_rule_fits(serve, device_class, caplog
     assert farewell.arguments == (b"not allowed",)
     assert await peer.end() == []
     assert "turned away" in caplog.text
+
+
+async def test_a_client_of_the_network_that_reads_only(device_class, caplog):
+    access = Access([AccessRule(network="127.0.0.0/8", allow=READ_ONLY), AccessRule(allow="*")])
+    device = device_class(access=access)
+    sensor = device.sensors.add(Sensor(int, "count"))
+    async with device:
+        peer = await Peer.connect("127.0.0.1", device.address.port)
+        assert (await peer.ask("?sensor-list[1]"))[-1].arguments == (b"ok", b"1")
+        assert (await peer.ask("?sensor-sampling[2] count event"))[-1].ok
+        sensor.value = 7
+        assert (await peer.message("sensor-status")).arguments[-1] == b"7"
+        for name in ("halt", "restart", "log-level", "no-such-request"):
+            assert (await peer.ask(f"?{name}[3]"))[-1].arguments == (
+                b"fail",
+                f"?{name} is not allowed for this client".encode(),
+            )
+        assert device.running
+        assert device.trouble.counts["refused"] == 4
+        (client,) = device.clients
+        assert f"client {client.description} may not ask ?halt" in caplog.text
+        await peer.close()

@@ -1,6 +1,8 @@
 import asyncio
 
 from katcp_aio import Limits
+from katcp_aio.server.access import Access, AccessRule
+from katcp_aio.testing import Peer
 
 
 async def test_the_others_hear_of_a_new_client(greeted, device_class):
@@ -128,3 +130,50 @@ async def test_stopping_leaves_no_connection_that_is_still_being_closed(manual_c
     await manual_clock.advance(1)
     await stopping
     assert connection.lost
+
+
+async def test_the_displaced_client_is_told_by_whom(device_class):
+    async with device_class(multi_client=False) as device:
+        first = await Peer.connect("127.0.0.1", device.address.port)
+        assert (await first.message()).arguments[1] == b"5.1-ITB"
+        await first.ask("?watchdog")
+        second = await Peer.connect("127.0.0.1", device.address.port)
+        host, port = second.transport.get_extra_info("sockname")
+        assert await first.end() == [rb"#disconnect New\_client\_connected\_from\_%b:%d" % (host.encode(), port)]
+        await first.close()
+        assert (await second.ask("?watchdog"))[-1].ok
+        assert not [message for message in second.received.items if message.name == "client-connected"]
+        await second.close()
+
+
+async def test_who_may_not_come_in_displaces_nobody(serve, device_class):
+    access = Access([AccessRule(network="10.0.0.0/8", allow="*")])
+    device = device_class(multi_client=False)
+    served = await serve(device)
+    first = served.peer()
+    await first.ask("?watchdog")
+    device.access = access
+    second = served.peer()
+    assert await second.end() == [rb"#disconnect not\_allowed"]
+    assert (await first.ask("?watchdog"))[-1].ok
+
+
+async def test_five_hundred_at_once_are_let_in_and_announced_together(serve, device_class):
+    device = device_class()
+    served = await serve(device)
+    other = served.peer()
+    await other.ask("?watchdog[1]")
+    (writes,) = (client.connection for client in device.clients)
+    peers = [served.peer() for _ in range(500)]
+    await other.ask("?watchdog[2]")
+    await peers[-1].ask("?watchdog[1]")
+    assert len(device.clients) == 501
+    for _ in range(60):
+        await asyncio.sleep(0)
+    connected = [message for message in other.received.items if message.name == "client-connected"]
+    assert len(connected) == 500
+    assert writes.backlog == 0
+    for peer in peers:
+        peer.abort()
+    await other.ask("?watchdog[3]")
+    assert len(device.clients) == 1

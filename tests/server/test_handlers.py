@@ -8,6 +8,7 @@ import pytest
 
 from katcp_aio import DeviceServer, Range, UsageError, request
 from katcp_aio.server.handlers import RequestOptions
+from katcp_aio.wire.values import registry
 
 
 class Base(DeviceServer):
@@ -212,6 +213,12 @@ async def test_a_request_added_by_one_is_known_to_the_next_in_the_same_write(gre
     await peer.expect("!grow[1] ok", "!grown[2] ok yes")
 
 
+@pytest.mark.parametrize("name", ["log", "disconnect", "sensor-status", "interface-changed"])
+def test_a_request_is_not_called_as_what_is_told_unasked(device_class, name):
+    with pytest.raises(UsageError, match=f"#{name}, which clients are sent unasked"):
+        device_class().add_request(name, lambda ctx: None)
+
+
 @pytest.mark.parametrize("name", ["", "1st", "under_score", "with space", "é"])
 def test_a_request_has_a_proper_name(name):
     with pytest.raises(UsageError, match="request name"):
@@ -255,3 +262,41 @@ def test_devices_work_without_docstrings(tmp_path):
         [sys.executable, "-OO", "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path, timeout=60
     )
     assert found.stdout.splitlines() == ["<Message !foo ok 3>", r"<Message #help foo ?foo\\_number:integer>", "True"]
+
+
+async def test_types_of_one_servers_own(greeted, device_class):
+    class Angle:
+        def __init__(self, degrees):
+            self.degrees = degrees
+
+    types = registry.child()
+    types.register(
+        Angle, "angle", lambda value: b"%ddeg" % value.degrees, lambda raw: Angle(int(raw.removesuffix(b"deg")))
+    )
+
+    class Mount(device_class):
+        async def request_turn(self, ctx, by: Angle) -> Angle:
+            """Turn."""
+            return Angle(by.degrees + 1)
+
+        async def request_sweep(self, ctx):
+            """Turn, and tell of it in every way that there is."""
+            ctx.client.inform("told", Angle(1))
+            self.inform_all("told", Angle(2))
+            ctx.inform(Angle(3))
+            await ctx.informs([Angle(4), (5, Angle(5))])
+            ctx.reply("ok", Angle(6))
+
+        async def request_steps(self, ctx):
+            """Turn step by step."""
+            yield Angle(7)
+
+    peer = await greeted(Mount(types=types))
+    peer.send("?sweep", "?steps")
+    await peer.expect("#told 1deg", "#told 2deg", "#sweep 3deg", "#sweep 4deg", "#sweep 5 5deg", "!sweep ok 6deg")
+    await peer.expect("#steps 7deg", "!steps ok 1")
+    peer.send("?turn 3deg", "?turn 3", "?turn x")
+    await peer.expect("!turn ok 4deg", "!turn ok 4deg")
+    assert (await peer.message("turn")).arguments[0] == b"invalid"
+    with pytest.raises(UsageError, match="no KATCP type"):  # no other server knows it
+        Mount()

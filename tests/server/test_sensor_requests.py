@@ -4,6 +4,7 @@ import enum
 import pytest
 
 from katcp_aio import Address, DeviceServer, Limits, Lru, Sensor, Timestamp
+from katcp_aio.model.strategies import Strategy, strategies
 
 NOW = 1_500_000_000.0
 
@@ -285,3 +286,48 @@ async def test_a_sensor_removed_while_a_bulk_request_is_under_way(manual_clock, 
     assert reply.arguments == (b"ok", b"rate,count,on,colour", b"event")
     (client,) = device.clients
     assert client.sampler.strategy(device.colour) is None
+
+
+async def test_strategies_of_one_servers_own(manual_clock, greeted):
+    class EveryOther(Strategy):
+        __slots__ = ("seen",)
+
+        def __init__(self):
+            super().__init__()
+            self.seen = 0
+
+        def on_reading(self, reading, now):
+            self.seen += 1
+            return self.seen % 2 == 0
+
+    own = strategies.child()
+    own.register("every-other")(lambda params: EveryOther())
+    device = Device(clock=manual_clock, strategies=own)
+    peer = await greeted(device)
+    await answers(
+        peer,
+        "?sensor-sampling count every-other",
+        STATUS + "count unknown 0",
+        "!sensor-sampling ok count every-other",
+    )
+    for value in range(1, 5):
+        device.count.value = value
+    await peer.expect(STATUS + "count nominal 2", STATUS + "count nominal 4")
+    other = await greeted(Device(clock=manual_clock))
+    (reply,) = await other.ask("?sensor-sampling count every-other")
+    assert reply.arguments == (b"fail", b"Unknown strategy 'every-other'")
+
+
+async def test_a_value_set_in_another_thread_is_sampled_in_the_loops(greeted):
+    device = Device()
+    peer = await greeted(device)
+    await peer.ask("?sensor-sampling count event")
+    loop = asyncio.get_running_loop()
+
+    def measure():
+        for value in range(1, 101):
+            device.count.set_threadsafe(loop, value)
+
+    await asyncio.to_thread(measure)
+    values = [int((await peer.message("sensor-status")).arguments[-1]) for _ in range(100)]
+    assert values == list(range(1, 101))

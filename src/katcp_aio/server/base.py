@@ -345,7 +345,7 @@ class DeviceBase(DeviceHooks):
         """
         if name in self.handlers:
             raise UsageError(f"#{name} would be taken for part of the reply to ?{name}")
-        line = format_line(MessageType.INFORM.head(name), arguments, self.dialect)
+        line = format_line(MessageType.INFORM.head(name), arguments, self.dialect, self.types)
         for client in self._clientele.clients:
             client.connection.write(line)
 

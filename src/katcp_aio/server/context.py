@@ -16,7 +16,7 @@ from ..errors import UsageError
 from ..reports import logger
 from ..wire.escapes import escape, escape_all
 from ..wire.formats import encode_text_leniently
-from ..wire.values import encode
+from ..wire.values import TypeRegistry, registry
 
 if TYPE_CHECKING:
     from ..wire.dialect import Dialect
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["RequestContext", "format_line"]
 
 
-def format_line(head: bytes, arguments: Iterable[object], dialect: Dialect) -> bytes:
-    """Return a whole line: ``head``, and the values as arguments in ``dialect``.
+def format_line(head: bytes, arguments: Iterable[object], dialect: Dialect, types: TypeRegistry = registry) -> bytes:
+    """Return a whole line: ``head``, and the values as arguments in ``dialect``, as ``types`` say.
 
     Raises:
         TypeError, ValueError: a value that has no form on the wire.
     """
+    encode = types.encode
     return b" ".join([head, *[escape(encode(argument, dialect)) for argument in arguments]]) + b"\n"
 
 
@@ -87,7 +88,8 @@ class RequestContext:
             TypeError, ValueError: a value that has no form on the wire.
         """
         self._open("inform")
-        self.client.connection.write(format_line(self.inform_head, arguments, self.client.dialect))
+        client = self.client
+        client.connection.write(format_line(self.inform_head, arguments, client.dialect, client.server.types))
 
     async def informs(self, rows: Iterable[object]) -> int:
         """Send many informs, each a tuple of values or one value, and return how many.
@@ -99,9 +101,9 @@ class RequestContext:
             UsageError: the reply has left already.
             ConnectionLost: the client went.
         """
-        head, dialect = self.inform_head, self.client.dialect
+        head, dialect, types = self.inform_head, self.client.dialect, self.client.server.types
         return await self.send_lines(
-            format_line(head, row if isinstance(row, tuple) else (row,), dialect) for row in rows
+            format_line(head, row if isinstance(row, tuple) else (row,), dialect, types) for row in rows
         )
 
     async def send_lines(self, lines: Iterator[bytes], *, together: int = 1) -> int:
@@ -132,7 +134,7 @@ class RequestContext:
             TypeError, ValueError: a value that has no form on the wire; nothing was sent.
         """
         self._open("reply")
-        line = format_line(self._reply_head(), arguments, self.client.dialect)
+        line = format_line(self._reply_head(), arguments, self.client.dialect, self.client.server.types)
         self.replied = True
         self.client.connection.write(line)
 

@@ -25,6 +25,10 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _MARK: Final = "__katcp_request__"  # attribute of a handler function that holds its RequestOptions
 _PREFIX: Final = "request_"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*", re.ASCII).fullmatch
+# What clients are told unasked: under these names they would take it for part of a reply (5.1, section 2.3).
+_INFORMS: Final = frozenset(
+    {"client-connected", "disconnect", "interface-changed", "log", "sensor-status", "version-connect"}
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -138,6 +142,8 @@ def make_handler(
     """
     if _NAME(name) is None:
         raise UsageError(f"request name {name!r} is not a letter followed by letters, digits and dashes")
+    if name in _INFORMS:
+        raise UsageError(f"?{name}: #{name}, which clients are sent unasked, would be taken for part of its reply")
     if options is None:
         options = getattr(call, _MARK, None) or RequestOptions()
     return Handler(name, call, Signature(call, skip=1, registry=registry, dialect=dialect, name=name), options)

@@ -114,7 +114,7 @@ class ClientConnection:
         Raises:
             TypeError, ValueError: a value that has no form on the wire, or a name outside the grammar.
         """
-        self.connection.write(format_line(MessageType.INFORM.head(name), arguments, self.dialect))
+        self.connection.write(format_line(MessageType.INFORM.head(name), arguments, self.dialect, self.server.types))
 
     def disconnect(self, reason: str) -> None:
         """Send ``#disconnect`` with a reason (5.1, section 4.2) and end the connection, without waiting."""
