@@ -54,6 +54,12 @@ async def test_is_connected_and_negotiated_inside_the_block(fake_device):
     assert not fake_device.peers
 
 
+@pytest.mark.parametrize("heartbeat", [0, -1.0, float("nan")])
+def test_a_heartbeat_without_a_pause_is_refused(heartbeat):
+    with pytest.raises(ValueError, match="above zero"):
+        Client("fake", heartbeat=heartbeat)
+
+
 async def test_a_reply_has_arguments_and_informs(client, fake_device):
     fake_device.on("count", informs=[(0, "a b"), (1, b"\xff\0")])
     reply = await client.request("count", 3, "x y", True)

@@ -63,6 +63,7 @@ class Client:
 
     Raises:
         UnsupportedProtocol: ``protocol`` is none that this library speaks.
+        ValueError: a ``heartbeat`` that is not above zero.
         UsageError: an ``inform_*`` method that cannot be called with what comes from the wire.
     """
 
@@ -81,6 +82,8 @@ class Client:
         path: str | None = None,
         connector: Callable[[], Awaitable[Connection]] | None = None,
     ) -> None:
+        if heartbeat is not None and not heartbeat > 0:
+            raise ValueError(f"heartbeat {heartbeat!r} is not a number of seconds above zero; None is for none")
         self._lifecycle = Lifecycle()
         self.host = host
         self.port = port
