@@ -18,6 +18,8 @@ from katcp_aio.testing import connect_in_memory, memory_pair
 PACKAGE = str(Path(katcp_aio.__file__).parent)
 KIT = str(Path(PACKAGE) / "testing")
 MANY = 500  # of each thing, so that what is done once a batch does not count
+GROWN = 2000  # sensors of a large device
+FLAT = 1.02  # what there is more of may cost so much more
 LIMITS = Limits(batch_time=60.0)  # no turn ends for its time, of which a profiled program takes more
 # Calls for one of each. The same on CPython 3.11, 3.12 and 3.13, give or take one.
 CEILINGS = {
@@ -185,6 +187,47 @@ async def test_update_and_subscriber(device, burst):
         for raw in peers:
             await raw.enough.wait()
     calls.check(f"update and subscriber, bursts of {burst}", updates * len(peers))
+
+
+async def sampled_update(device, sensors):
+    """Return the calls for an update that one client samples, of a device with so many sensors, all set in turn."""
+    names = [f"level-{number}" for number in range(sensors)]
+    for name in names:
+        device.sensors.add(Sensor(int, name))
+    raw = await joined(device, f"?sensor-sampling {','.join(names)} event\n".encode())
+    raw.expect(GROWN)
+    with Calls() as calls:
+        for place in range(GROWN):
+            device.sensors[names[place % sensors]].value = place + 1
+            if place % 100 == 99:
+                await asyncio.sleep(0)
+        await raw.enough.wait()
+    raw.transport.close()
+    await settle()
+    return calls.count / GROWN
+
+
+async def test_update_costs_no_more_with_more_sensors(device):
+    few, many = await sampled_update(device, GROWN // 100), await sampled_update(device, GROWN)
+    assert many <= few * FLAT, f"{few:.2f} calls with few sensors, {many:.2f} with many"
+
+
+async def beside(device, others):
+    """Return the calls for a pipelined request, while so many other clients are there."""
+    for _ in range(others):
+        await joined(device)
+    raw = await joined(device)
+    await settle()
+    raw.expect(MANY)
+    with Calls() as calls:
+        raw.transport.write(b"?watchdog[7]\n" * MANY)
+        await raw.enough.wait()
+    return calls.count / MANY
+
+
+async def test_request_costs_no_more_with_more_clients(device):
+    alone, crowded = await beside(device, 0), await beside(device, 100)
+    assert crowded <= alone * FLAT, f"{alone:.2f} calls alone, {crowded:.2f} in a crowd"
 
 
 STATUS = b"#sensor-status 1700000000.123456 1 level nominal %d\n"
