@@ -9,8 +9,9 @@ from .harness import OURS, SIDES, Result
 __all__ = ["Curve", "curves", "draw"]
 
 COLOURS = {"ours": "#0b6e4f", "theirs": "#c8553d", "older": "#7a5195", "floor": "#8c8c8c"}
-COLUMNS = 4
-WIDTH, HEIGHT = 3.1, 2.5  # inches of one picture
+COLUMNS = 3
+WIDTH, HEIGHT = 3.1, 2.4  # inches of one picture
+SPAN = 30.0  # the largest value of a picture over the smallest, at least: what is flat is to look flat
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,23 @@ def curves(results: Sequence[Result]) -> Iterator[Curve]:
         yield Curve(sorted(points, key=lambda point: point.row.step))
 
 
+def limits(curve: Curve) -> tuple[float, float] | None:
+    """Return the lowest and the highest value to be shown; None if there is none to show."""
+    values = [figure for side in curve.sides for _, figure in curve.figures(side) if figure > 0]
+    if not values:
+        return None
+    low, high = min(values) / 1.5, max(values) * 1.5
+    wider = max(1.0, SPAN * low / high) ** 0.5
+    return low / wider, high * wider
+
+
+def short(value: float) -> str:
+    """A number as it fits under a picture."""
+    if value >= 1e6:
+        return f"{value / 1e6:g}M"
+    return f"{value / 1e3:g}k" if value >= 1e4 else f"{value:,g}"
+
+
 def draw(found: Sequence[Curve], path: Path, about: str) -> None:
     """Draw curves into a file, whose name says in which format; needs matplotlib."""
     import matplotlib as mpl
@@ -88,8 +106,12 @@ def draw(found: Sequence[Curve], path: Path, about: str) -> None:
             style = {"color": COLOURS[side], "marker": "o", "markersize": 3}
             (lines[SIDES[side]],) = one.plot(steps, values, linestyle=":" if side == "floor" else "-", **style)
         one.set(xscale="log", yscale="log", title=curve.name, xlabel=curve.axis, ylabel=curve.unit)
+        one.set_ylim(limits(curve))
+        for axis in (one.xaxis, one.yaxis):
+            axis.set_major_formatter(lambda value, _: short(value))
+        one.minorticks_off()
         one.title.set_fontsize(7.5)
-        one.grid(which="major", color="#dddddd", linewidth=0.6)
+        one.grid(color="#dddddd", linewidth=0.6)
         one.spines[["top", "right"]].set_visible(False)
     for one in list(axes.flat)[len(found) :]:
         one.set_axis_off()

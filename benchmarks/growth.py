@@ -72,7 +72,7 @@ CLIENT_ROWS = [
     *curve("request", "pipelined ?watchdog, a request", "us", "clients", CLIENTS),
     *curve("fan-out", "one sensor set, event, each follows it; an inform", "us", "clients", CLIENTS),
     *curve("connect", "one more connects, asks, goes", "us", "clients", CLIENTS),
-    *curve("worst", "worst ?watchdog of one, while all others pipeline (elapsed)", "ms", "clients", CLIENTS),
+    *curve("worst", "worst wait of one while all others pipeline (elapsed)", "ms", "clients", CLIENTS),
 ]
 CLIENT_KEYS = ("request", "fan-out", "connect", "worst")
 
@@ -148,7 +148,7 @@ def by_clients(side: str, settings: Settings) -> Figures:
             yield climb(side, CLIENT_KEYS, several(settings, CLIENTS), LONGEST["clients"], point)
 
 
-@measure("growth", *curve("size", "memory, a client (resident)", "KiB", "clients", CLIENTS[1:]), rounds=2)
+@measure("growth", *curve("size", "memory, a client (resident)", "KiB", "clients", CLIENTS[1:]), rounds=1)
 def memory_by_clients(side: str, settings: Settings) -> Figures:
     yield {}
     while True:
@@ -194,7 +194,7 @@ def spent(server: Child, load: Child, what: str, **arguments: Any) -> float:
     return (server.call("usage")["cpu"] - before) * 1e6
 
 
-@measure("growth", *SENSOR_ROWS, rounds=2)
+@measure("growth", *SENSOR_ROWS, rounds=3)
 def by_sensors(side: str, settings: Settings) -> Figures:
     yield {}
     while True:
