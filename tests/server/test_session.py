@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from katcp_aio import ConnectionLost, DeviceServer, Limits, RequestContext, request
+from katcp_aio import ConnectionLost, DeviceServer, Limits, RequestContext, UsageError, request
 from katcp_aio.testing import serve as serve_in_memory
 
 
@@ -273,6 +273,8 @@ async def test_the_client_as_handlers_see_it(device_class, greeted):
         async def request_who(self, ctx: RequestContext):
             """Tell who asks."""
             ctx.client.inform("you", ctx.client.description, ctx.client.address is None)
+            with pytest.raises(UsageError, match=r"#who would be taken for part of the reply to \?who"):
+                ctx.client.inform("who")
             ctx.logger.warning("asked")
             return ctx.message.mid
 
@@ -370,6 +372,20 @@ async def test_connection_lost_reaches_a_handler_that_drains():
         peer.abort()
         await other.ask("?watchdog[2]")
         assert isinstance(Streaming.caught, ConnectionLost)
+
+
+@pytest.mark.parametrize("mid", ["[1]", ""])
+async def test_a_handler_that_is_cancelled_in_its_last_moment_harms_no_other_request(greeted, mid):
+    async def last(ctx):
+        ctx.task.cancel()
+        return 5
+
+    device = Device()
+    device.add_request("last", last)
+    peer = await greeted(device)
+    peer.send(f"?last{mid}", "?quick[2] a")
+    await peer.expect(f"!last{mid} ok 5", "!quick[2] ok a")
+    assert (await peer.ask("?watchdog[3]"))[-1].ok
 
 
 async def test_stopping_waits_for_a_handler_that_cleans_up_after_its_client(serve, greeted):

@@ -54,8 +54,8 @@ async def await_handler(context: RequestContext) -> bool:
         _failed(context, error)
     except asyncio.CancelledError:  # of the task, or of something that the handler waited for
         context.refuse("fail", "request cancelled")
-        return task is None or not task.cancelling()
-    return True
+    context.task = None  # who cancels it too late is not to hit what it does next
+    return task is None or not task.cancelling()
 
 
 async def _iterate(context: RequestContext, rows: AsyncGenerator[Any, None]) -> int | None:

@@ -54,7 +54,7 @@ class RequestContext:
         message: the request as it came, arguments undecoded.
         replied: whether the reply has left.
         handler: what answers it.
-        task: in which the handler runs, and can be cancelled; None for a plain function.
+        task: in which the handler runs, and can be cancelled; None for a plain function, and once it has ended.
         held: whether nothing else of this client is looked at until the reply has left.
     """
 
