@@ -1,6 +1,6 @@
 """Run one target under atheris: ``python -m fuzz TARGET [SECONDS] [libFuzzer options]``.
 
-New inputs go into ``fuzz/corpus/TARGET``; an input that breaks a promise is left as ``fuzz/crash-TARGET-...``.
+It begins with ``fuzz/corpus/TARGET``, and what it finds new goes to ``fuzz/found/TARGET``; an input that breaks a promise is left as ``fuzz/crash-TARGET-...``.
 """
 
 import sys
@@ -21,17 +21,19 @@ def main() -> None:
     if name not in TARGETS:
         sys.exit(f"which of {', '.join(TARGETS)}?")
     seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 75
-    folder = Path(__file__).parent / "corpus" / name
-    folder.mkdir(parents=True, exist_ok=True)
+    here = Path(__file__).parent
+    found = here / "found" / name
+    found.mkdir(parents=True, exist_ok=True)
     options = [
         f"-max_total_time={seconds}",
         f"-max_len={_LONGEST}",
         f"-timeout={_SLOWEST}",
-        f"-artifact_prefix={Path(__file__).parent}/crash-{name}-",
-        f"-dict={folder.parent.parent / 'katcp.dict'}",
+        f"-artifact_prefix={here}/crash-{name}-",
+        f"-dict={here / 'katcp.dict'}",
         "-print_final_stats=1",
         *sys.argv[3:],
-        str(folder),
+        str(found),
+        str(here / "corpus" / name),
     ]
     atheris.Setup([sys.argv[0], *options], TARGETS[name])
     atheris.Fuzz()
