@@ -110,6 +110,19 @@ async def test_requests_come_and_go_with_the_device_and_with_the_proxy(serve):
     assert not [name for name in gateway.handlers if name.startswith("b-")]
 
 
+async def test_what_the_program_did_to_a_request_itself_is_left_alone(serve):
+    def prepare(fake):
+        for name in ("gone", "go", "own"):
+            fake.on(name)
+
+    async with proxied(serve, prepare=prepare) as (_, gateway, _client):
+        gateway.remove_request("gone")
+        gateway.add_request("own", lambda _ctx: None)
+        own = gateway.handlers["own"]
+    assert "go" not in gateway.handlers
+    assert gateway.handlers["own"] is own
+
+
 async def test_while_the_device_is_away_a_request_waits_for_it_or_fails(serve):
     async with proxied(serve, prepare=lambda fake: fake.on("go")) as (fake, _, client):
         fake.refusing = True

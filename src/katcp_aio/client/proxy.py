@@ -79,7 +79,7 @@ class RequestProxy:
         self._server = server
         self._prefix = prefix
         self._wanted = _selector(match)
-        self._added: set[str] = set()
+        self._added: dict[str, object] = {}  # the device's name -> the server's handler
         self._cancel = client.on_change(self._changed)
         self._add(client.req)
 
@@ -101,9 +101,9 @@ class RequestProxy:
         self._add(sorted(changes.requests_added | changes.requests_modified))
 
     def _remove(self, name: str) -> None:
-        if name in self._added:
-            self._added.discard(name)
-            self._server.remove_request(self._prefix + name)
+        added, here = self._added.pop(name, None), self._prefix + name
+        if added is not None and self._server.handlers.get(here) is added:  # and not what the program put in its place
+            self._server.remove_request(here)
 
     def _add(self, names: Any) -> None:
         for name in names:
@@ -116,7 +116,7 @@ class RequestProxy:
             hint = self._client.timeout_hints.get(name)
             options = {} if hint is None else {"timeout_hint": hint}
             self._server.add_request(here, _forwarder(self._client, name), **options)
-            self._added.add(name)
+            self._added[name] = self._server.handlers[here]
 
 
 def _selector(match: str | re.Pattern[str] | Callable[[str], object] | None) -> Callable[[str], object]:
