@@ -1,6 +1,7 @@
 """Run one target under atheris: ``python -m fuzz TARGET [SECONDS] [libFuzzer options]``.
 
-It begins with ``fuzz/corpus/TARGET``, and what it finds new goes to ``fuzz/found/TARGET``; an input that breaks a promise is left as ``fuzz/crash-TARGET-...``.
+It begins with ``fuzz/corpus/TARGET``, and what it finds new goes to ``fuzz/found/TARGET``; an input that breaks a
+promise is left as ``fuzz/crash-TARGET-...``.
 """
 
 import sys
