@@ -332,3 +332,17 @@ async def test_one_sensor_that_cannot_be_told_does_not_hide_the_others(serve, ca
 def test_a_sensor_name_that_no_client_could_ask_for_is_refused(name):
     with pytest.raises(ValueError, match="is no sensor name"):
         Sensor(int, name)
+
+
+async def test_bytes_that_are_no_text_are_refused_wherever_an_argument_can_stand(serve, caplog):
+    served = await serve(Device())
+    peer = await greeted(served)
+    odd = rb"\0\e[2J" + b"\xff\xfe\x80"
+    for name in [*served.server.handlers, "no-such-request"]:
+        if name in ("halt", "restart"):
+            continue  # they take no argument, and would end the test
+        for arguments in (odd, b"rate " + odd, b"rate period " + odd, b"/" + odd + b"/"):
+            code = (await peer.ask(b"?%b %b" % (name.encode(), arguments)))[-1].arguments[0]
+            assert code in (b"ok", b"fail", b"invalid")
+    assert (await peer.ask(b"?echo " + odd))[-1].arguments == (b"ok", b"\0\x1b[2J\xff\xfe\x80")
+    assert not [record for record in caplog.records if record.exc_info]

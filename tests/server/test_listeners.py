@@ -2,11 +2,13 @@ import asyncio
 import socket
 import ssl
 import sys
+import textwrap
 
 import pytest
 
 from katcp_aio import Address, Client, Limits, UsageError
 from katcp_aio.server import listeners
+from katcp_aio.server.access import Access, AccessRule
 from katcp_aio.testing import Peer
 
 
@@ -207,6 +209,75 @@ async def test_a_client_for_which_there_is_hardly_a_file_left_is_told_so(device_
         assert not device.clients
         await peer.close()
     assert "too many clients for the files that it may open" in caplog.text
+
+
+CROWDED = textwrap.dedent(
+    """
+    import asyncio, resource, sys, time
+    from katcp_aio import DeviceServer
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    class Device(DeviceServer):
+        VERSION = BUILD_STATE = "device-1.0"
+
+    async def serve():
+        async with Device() as device:
+            print(device.address.port, flush=True)
+            before = time.process_time()
+            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+            print(time.process_time() - before, flush=True)
+
+    asyncio.run(serve())
+    """
+)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no bound on open files")
+async def test_a_server_out_of_files_says_so_a_few_times_and_recovers():
+    pipe = asyncio.subprocess.PIPE
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CROWDED, stdin=pipe, stdout=pipe, stderr=pipe, limit=100_000
+    )
+    port = int(await server.stdout.readline())
+    peers = [await Peer.connect("127.0.0.1", port) for _ in range(150)]
+    served = []
+    for peer in peers:
+        first = await peer.message()
+        served += [peer] if first.name == "version-connect" else []
+        assert first.name == "version-connect" or first.arguments == (b"too many clients",)
+    assert 20 < len(served) < 64
+    assert (await served[0].ask("?watchdog"))[-1].ok
+    for peer in peers:
+        if peer is not served[0]:
+            await peer.close()
+    await served[0].ask("?watchdog")
+    again = await Peer.connect("127.0.0.1", port)
+    assert (await again.ask("?watchdog"))[-1].ok
+    for peer in (again, served[0]):
+        await peer.close()
+    out, err = await server.communicate(b"\n")
+    assert float(out) < 1  # s: it did not spin
+    assert 1 <= len(err.splitlines()) <= 20
+    assert b"Traceback" not in err
+
+
+async def test_access_by_certificate(device_class, certificates):
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificates.server.configure_cert(server)
+    certificates.authority.configure_trust(server)
+    server.verify_mode = ssl.CERT_OPTIONAL
+    access = Access([AccessRule(certificate="DNS=operator.example", allow="*"), AccessRule(allow="watchdog")])
+    async with device_class(ssl=server, access=access) as device:
+        port = device.address.port
+        guest = await Peer.connect("127.0.0.1", port, ssl=client_context(certificates, None))
+        assert (await guest.ask("?watchdog[1]"))[-1].ok
+        assert (await guest.ask("?halt[2]"))[-1].arguments[0] == b"fail"
+        operator = await Peer.connect("127.0.0.1", port, ssl=client_context(certificates, certificates.operator))
+        assert (await operator.ask("?halt[1]"))[-1].ok
+        await device.serve_forever()
+        for peer in (guest, operator):
+            await peer.close()
 
 
 async def test_as_many_wait_to_be_accepted_as_the_limit_says(device_class):

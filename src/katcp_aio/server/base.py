@@ -34,7 +34,7 @@ from .access import Access
 from .clientele import Clientele
 from .context import format_line
 from .descriptions import Descriptions
-from .handlers import Handler, RequestOptions, collect_handlers, make_handler
+from .handlers import Handler, RequestOptions, check_unasked, collect_handlers, make_handler
 from .hooks import DeviceHooks
 from .interface import InterfaceChanges
 from .life import Interruptible, LifeState
@@ -203,8 +203,8 @@ class DeviceBase(DeviceHooks):
         """Stop: listen no more, let handlers end for ``timeout`` seconds, tell the clients why, and close.
 
         Takes ``timeout`` (``Limits.stop_timeout`` by default) and twice ``Limits.close_timeout`` at most, whatever
-        clients do, and what :meth:`on_stop` takes. Does nothing to a server that is stopped. Cancelling it stops the
-        waiting only.
+        clients do, and what :meth:`on_stop` and service tasks take to end. Does nothing to a server that is stopped.
+        Cancelling it stops the waiting only.
 
         Raises:
             Exception: what a service task or :meth:`on_stop` has raised, once.
@@ -343,8 +343,7 @@ class DeviceBase(DeviceHooks):
             UsageError: a request has that name, whose informs it would be taken for (5.1, section 2.3).
             TypeError, ValueError: a value that has no form on the wire, or a name outside the grammar.
         """
-        if name in self.handlers:
-            raise UsageError(f"#{name} would be taken for part of the reply to ?{name}")
+        check_unasked(name, self.handlers)
         line = format_line(MessageType.INFORM.head(name), arguments, self.dialect, self.types)
         for client in self._clientele.clients:
             client.connection.write(line)

@@ -32,7 +32,7 @@ class Descriptions:
             self._lines.pop(old, None)
 
     def line(self, sensor: Sensor[Any]) -> bytes:
-        """Return ``name description units type [param ...]`` (5.1, section 7.2), a blank before it, a line end behind."""
+        """Return ``name description units type [param ...]`` (5.1, section 7.2) between a blank and a line end."""
         line = self._lines.get(sensor)
         if line is None:
             arguments = (

@@ -6,7 +6,7 @@ The table follows Python's own method resolution order, mix-ins included; a name
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 import attrs
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..wire.dialect import Dialect
     from ..wire.values import TypeRegistry
 
-__all__ = ["Handler", "RequestOptions", "collect_handlers", "make_handler", "request", "request_name"]
+__all__ = ["Handler", "RequestOptions", "check_unasked", "collect_handlers", "make_handler", "request", "request_name"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -163,6 +163,12 @@ def collect_handlers(server: object, registry: TypeRegistry, dialect: Dialect) -
         if _exists(name, options, dialect):
             handlers[name] = make_handler(name, call, registry=registry, dialect=dialect, options=options)
     return dict(sorted(handlers.items()))
+
+
+def check_unasked(name: str, handlers: Mapping[str, Handler]) -> None:
+    """Raise UsageError if an inform that nobody asked for would be taken for part of a reply (5.1, section 2.3)."""
+    if name in handlers:
+        raise UsageError(f"#{name} would be taken for part of the reply to ?{name}")
 
 
 def _exists(name: str, options: RequestOptions, dialect: Dialect) -> bool:

@@ -18,6 +18,7 @@ from ..wire.datatypes import Address
 from ..wire.message import Message, MessageType
 from .calls import answer_stray, await_handler, call_handler, refuse
 from .context import RequestContext, format_line
+from .handlers import check_unasked
 
 if TYPE_CHECKING:
     from ..connection import Connection
@@ -109,11 +110,13 @@ class ClientConnection:
         return f"<ClientConnection {self.description}>"
 
     def inform(self, name: str, *arguments: object) -> None:
-        """Send this client an inform, without waiting.
+        """Send this client an inform that belongs to no request, without waiting.
 
         Raises:
+            UsageError: a request has that name, whose informs it would be taken for (5.1, section 2.3).
             TypeError, ValueError: a value that has no form on the wire, or a name outside the grammar.
         """
+        check_unasked(name, self.server.handlers)
         self.connection.write(format_line(MessageType.INFORM.head(name), arguments, self.dialect, self.server.types))
 
     def disconnect(self, reason: str) -> None:
