@@ -42,47 +42,45 @@ class _Portal:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._users = 0
+        self._lines: set[_Line] = set()  # who needs it; a set, so that letting go is right whatever was interrupted
         self._thread: threading.Thread | None = None
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
 
-    def acquire(self) -> asyncio.AbstractEventLoop:
-        """Have the loop running, and return it."""
+    def acquire(self, line: _Line) -> asyncio.AbstractEventLoop:
+        """Have the loop running for ``line``, and return it."""
         with self._lock:
-            if self._thread is None:
-                ready = threading.Event()
+            self._lines.add(line)
+            if self._loop is None:
+                self._stop = asyncio.Event()
+                # A factory, for a runner without one makes the loop that of the calling thread, which has its own.
+                runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
                 # A daemon: a program that forgets to close a client must still be able to end.
-                self._thread = threading.Thread(target=self._run, args=(ready,), name="katcp blocking", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._run, args=(runner, self._stop), name="katcp blocking", daemon=True
+                )
+                self._loop = runner.get_loop()
                 self._thread.start()
-                ready.wait()
-            self._users += 1
-            if self.loop is None:
-                raise RuntimeError("the thread of the blocking clients did not start")
-            return self.loop
+            return self._loop
 
-    def release(self) -> None:
-        """Need the loop no more; the last one ends the thread, and waits for that."""
+    def release(self, line: _Line) -> None:
+        """Need the loop no more; the last one ends the thread, and waits for that. Doing it again does nothing."""
         with self._lock:
-            self._users -= 1
-            thread, loop, stop = self._thread, self.loop, self._stop
-            if self._users or thread is None or loop is None or stop is None:
+            self._lines.discard(line)
+            thread, loop = self._thread, self._loop
+            if self._lines or thread is None or loop is None:
                 return
-            loop.call_soon_threadsafe(stop.set)
+            loop.call_soon_threadsafe(self._stop.set)
             thread.join()
-            self._thread = self.loop = self._stop = None
+            self._thread = self._loop = None
 
-    def _run(self, ready: threading.Event) -> None:
+    @staticmethod
+    def _run(runner: asyncio.Runner, stop: asyncio.Event) -> None:
         async def main() -> None:
-            self.loop = asyncio.get_running_loop()
-            self._stop = asyncio.Event()
-            ready.set()
-            await self._stop.wait()
+            await stop.wait()
 
-        asyncio.run(main())
-
-
-_portal = _Portal()
+        with runner:
+            runner.run(main())
 
 
 class _Line:
@@ -98,13 +96,12 @@ class _Line:
     def open(self) -> None:
         with self._lock:
             if self.loop is None:
-                self.loop = _portal.acquire()
+                self.loop = _portal.acquire(self)
 
     def shut(self) -> None:
         with self._lock:
-            loop, self.loop = self.loop, None
-            if loop is not None:
-                _portal.release()
+            self.loop = None
+            _portal.release(self)
 
     def check(self) -> None:
         """Raise UsageError in the loop's own thread, which cannot wait for itself."""
@@ -136,6 +133,9 @@ class _Line:
             raise NotConnected("closed while waiting", device=self.who) from None
         finally:
             future.cancel()  # does nothing to one that is done
+
+
+_portal = _Portal()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -287,11 +287,10 @@ class _Owner(Blocking):
 
     def close(self) -> None:
         """End it, for good; the last that is closed ends the thread as well. Closing again does nothing."""
-        if self._line.loop is None:
-            return
         self._line.check()  # before anything is let go
         try:
-            self._line.run(self._target.close)
+            if self._line.loop is not None:
+                self._line.run(self._target.close)
         finally:
             self._line.shut()
 
@@ -308,9 +307,9 @@ class _Owner(Blocking):
         return cls(*args, **options).__enter__()
 
     def _begin(self, start: Callable[[], Any]) -> None:
-        self._line.open()
         started = False
         try:
+            self._line.open()
             self._line.run(start)
             started = True
         finally:
