@@ -24,7 +24,7 @@ async def far():
 
 
 async def run(far, text, *, interrupt=None):
-    """Run a program; once ``interrupt`` is there, or a line is out, press Ctrl-C. Return exit code, output and errors."""
+    """Run a program, with Ctrl-C once ``interrupt`` is there or a line is out. Return exit code, output and errors."""
     head = f"""
         import threading
         from katcp_aio.blocking import Client, DeviceClient
