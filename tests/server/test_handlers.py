@@ -213,6 +213,32 @@ async def test_a_request_added_by_one_is_known_to_the_next_in_the_same_write(gre
     await peer.expect("!grow[1] ok", "!grown[2] ok yes")
 
 
+def test_two_methods_for_one_request_are_refused(device_class):
+    class Twice(device_class):
+        async def request_foo(self, ctx):
+            """Foo."""
+
+        @request(name="foo")
+        async def request_bar(self, ctx):
+            """Bar."""
+
+    with pytest.raises(UsageError, match=r"Twice: two methods answer \?foo"):
+        Twice()
+
+
+@pytest.mark.parametrize(("protocol", "there"), [("5.1", True), ("5.0", False), ("4.0", False)])
+async def test_a_request_added_at_run_time_is_there_in_its_dialects_only(greeted, device_class, protocol, there):
+    device = device_class(protocol=protocol)
+    peer = await greeted(device)
+    device.add_request("bulk", lambda ctx: "yes", flag="B")
+    device.add_request("new", lambda ctx: "yes", protocols={5})
+    assert ("bulk" in device.handlers) is there
+    assert ("new" in device.handlers) is (protocol != "4.0")
+    assert (await peer.ask("?bulk"))[-1].ok is there
+    changes = [message for message in peer.received.items if message.name == "interface-changed"]
+    assert len(changes) == device.dialect.major - 4 + there
+
+
 @pytest.mark.parametrize("name", ["log", "disconnect", "sensor-status", "interface-changed"])
 def test_a_request_is_not_called_as_what_is_told_unasked(device_class, name):
     with pytest.raises(UsageError, match=f"#{name}, which clients are sent unasked"):

@@ -353,7 +353,7 @@ class DeviceBase(DeviceHooks):
     def add_request(self, name: str, handler: Callable[..., Any], **options: Any) -> None:
         """Answer ?``name`` with ``handler(ctx, ...)``, whose annotations decode the arguments, from now on.
 
-        Clients are told with #interface-changed. ``options`` are those of :func:`katcp_aio.request`.
+        Clients are told with #interface-changed. ``options``, those of :func:`katcp_aio.request`, may keep it out.
 
         Raises:
             UsageError: the name or the signature is not fit for a request.
@@ -365,6 +365,8 @@ class DeviceBase(DeviceHooks):
             dialect=self.dialect,
             options=RequestOptions(**options) if options else None,
         )
+        if not made.options.exists_in(name, self.dialect):
+            return
         change = "modified" if name in self.handlers else "added"
         self.handlers[name] = made
         if change == "added":  # sorted in place: requests that are being answered hold on to the table

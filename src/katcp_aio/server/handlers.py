@@ -47,6 +47,14 @@ class RequestOptions:
         if value is not None and not 0 < value < float("inf"):
             raise ValueError(f"timeout_hint {value!r} is not a number of seconds above zero")
 
+    def exists_in(self, name: str, dialect: Dialect) -> bool:
+        """Return whether the request ``name`` with these options is there in the dialect that a server speaks."""
+        if self.protocols is not None and dialect.major not in self.protocols:
+            return False
+        if self.flag is not None and self.flag not in dialect.flags:
+            return False
+        return dialect.has_request(name)
+
 
 @overload
 def request(function: _Function, /) -> _Function: ...
@@ -160,7 +168,9 @@ def collect_handlers(server: object, registry: TypeRegistry, dialect: Dialect) -
             continue
         options = getattr(call, _MARK, None) or RequestOptions()
         name = options.name or request_name(attribute)
-        if _exists(name, options, dialect):
+        if name in handlers:
+            raise UsageError(f"{type(server).__name__}: two methods answer ?{name}, one of them {attribute}")
+        if options.exists_in(name, dialect):
             handlers[name] = make_handler(name, call, registry=registry, dialect=dialect, options=options)
     return dict(sorted(handlers.items()))
 
@@ -169,12 +179,3 @@ def check_unasked(name: str, handlers: Mapping[str, Handler]) -> None:
     """Raise UsageError if an inform that nobody asked for would be taken for part of a reply (5.1, section 2.3)."""
     if name in handlers:
         raise UsageError(f"#{name} would be taken for part of the reply to ?{name}")
-
-
-def _exists(name: str, options: RequestOptions, dialect: Dialect) -> bool:
-    """Return whether a request is there in the dialect that a server speaks."""
-    if options.protocols is not None and dialect.major not in options.protocols:
-        return False
-    if options.flag is not None and options.flag not in dialect.flags:
-        return False
-    return dialect.has_request(name)
