@@ -225,6 +225,8 @@ async def test_subscriptions_are_bounded(manual_clock, greeted):
     assert (await peer.ask("?sensor-sampling rate,count event"))[-1].ok
     (reply,) = await peer.ask("?sensor-sampling on event")
     assert reply.arguments == (b"fail", b"a client samples at most 2 sensors")
+    (reply,) = await peer.ask("?sensor-sampling a,b,c event")  # before it is known that there are none of these
+    assert reply.arguments == (b"fail", b"a client samples at most 2 sensors")
     assert (await peer.ask("?sensor-sampling rate auto"))[-1].ok  # what it has may be changed
     assert (await peer.ask("?sensor-sampling count none"))[-1].ok
     assert (await peer.ask("?sensor-sampling on event"))[-1].ok

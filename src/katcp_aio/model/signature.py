@@ -136,8 +136,8 @@ class Signature:
             if count < self._most:
                 values += self._defaults[count - self.least :]
             elif self._rest is not None:
-                for raw in arguments[self._most :]:
-                    values.append(self._rest(raw))
+                rest = arguments[self._most :]
+                values += rest if self._rest is bytes else map(self._rest, rest)  # there may be millions
         except ValueError as error:
             parameter = self.parameters[min(len(values), len(self.parameters) - 1)]
             raise InvalidReply(f"argument {parameter.name}: {error}") from None

@@ -56,6 +56,8 @@ class SensorRequests(DeviceBase):
         sent at once as #sensor-status TIMESTAMP 1 NAME STATUS VALUE. For several sensors it is all or nothing.
         """
         several = strategy is not None and self.dialect.bulk_sampling
+        if several and names.count(b",") >= self.limits.max_subscriptions:
+            raise self._too_many()  # a line may have millions, and telling them apart takes seconds
         text = names.decode("utf-8", "backslashreplace")
         sensors = self._find(text.split(",") if several else [text])
         if strategy is None:
@@ -64,7 +66,7 @@ class SensorRequests(DeviceBase):
         wanted = await in_turns(self._make(sensors, strategy, parameters), ctx.client)
         sampler = self._sampler(ctx)
         if len(sampler) + len(wanted) > self.limits.max_subscriptions and not _fits(sampler, wanted, self.limits):
-            raise FailReply(f"a client samples at most {self.limits.max_subscriptions} sensors")
+            raise self._too_many()
         async with ctx.client.long_reply:
             await sampler.commit(wanted, ctx.client)
         return (names, *wanted[0][1].echo)
@@ -73,6 +75,9 @@ class SensorRequests(DeviceBase):
         """Set the strategy of all sensors to none, for this client."""
         if ctx.client.sampler is not None:
             await ctx.client.sampler.clear(ctx.client)
+
+    def _too_many(self) -> FailReply:
+        return FailReply(f"a client samples at most {self.limits.max_subscriptions} sensors")
 
     def _sampler(self, ctx: RequestContext) -> Sampler:
         """Return the client's sampler, made when it is first needed."""
