@@ -187,6 +187,14 @@ async def test_replies_without_ids_to_requests_with_ids(manual_clock):
         assert len(reply.informs) == 1
 
 
+async def test_informs_without_ids_before_a_reply_with_one():
+    async with FakeDevice("5.0-MI") as device, Client(connector=device.connector) as client:
+        device.on("sensor-value", raw=b"#log info 1 x y\n#sensor-value 1 1 a warn -2\n!sensor-value[1] ok 1\n")
+        reply = await client.request("sensor-value", "a")
+        assert [inform.arguments[2] for inform in reply.informs] == [b"a"]
+        assert not client.trouble.counts
+
+
 async def test_a_late_reply_without_its_id_is_not_taken_for_the_next(manual_clock):
     async with FakeDevice("5.0-MI") as device, Client(connector=device.connector, clock=manual_clock) as client:
         device.on("get", reply=("ok", "new"), mids=False)

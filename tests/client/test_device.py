@@ -148,6 +148,26 @@ async def test_a_sensor_list_that_fails_is_asked_for_again_after_growing_delays(
         assert device.sync_error is None
 
 
+async def test_the_delays_begin_anew_once_it_is_in_step(manual_clock):
+    resync = Backoff(initial=1.0, longest=8.0, randomness=0.0)
+    async with pair(resync=resync) as (fake, device):
+        changes = asyncio.Queue()
+        device.on_change(changes.put_nowait)
+        for name in ("one", "two"):
+            fake.on("sensor-list", reply=("fail", "busy"), times=2)
+            fake.sensors[name] = FakeSensor()
+            begin = manual_clock.monotonic()
+            await step(fake, "sensor-list")
+            assert (await changes.get()).sensors_added == {name}
+            assert manual_clock.monotonic() - begin == pytest.approx(1 + 2, abs=0.3)
+
+
+async def test_help_that_fails_is_asked_for_again_and_costs_no_sensors():
+    async with pair(prepare=lambda fake: fake.on("help", reply=("fail", "busy"), times=2)) as (_, device):
+        assert "help" in device.req
+        assert "rate" in device.sensor
+
+
 async def test_a_device_that_never_tells_its_sensors_is_an_error_that_says_why():
     with pytest.raises(NotConnected, match=r"interface was not read within 3 s.*busy"):
         async with pair(prepare=lambda fake: fake.on("sensor-list", reply=("fail", "busy")), sync_timeout=3):
@@ -228,6 +248,23 @@ async def test_a_sensor_nobody_samples_is_unknown_after_a_reconnect():
         await device.wait_disconnected()
         await device.wait_synced(60)
         assert (device.sensor.rate.status, device.sensor.rate.value) == (Status.UNKNOWN, 1.5)
+
+
+async def test_sensors_of_a_device_that_is_lost_for_good_are_unreachable():
+    async with pair(reconnect=None) as (fake, device):
+        await device.sensor.rate.sample("event")
+        fake.end()
+        reading = await device.sensor.rate.wait_for(Status.UNREACHABLE, timeout=5)
+        assert reading.value == 1.5
+        assert not device.synced
+
+
+async def test_a_difference_is_written_as_it_was_given():
+    """An integer sensor takes only an integer."""
+    async with pair() as (fake, device):
+        await device.sensor["dsp.gain"].sample("differential", 5)
+        await device.sensor.rate.sample("differential", 5.0)
+        assert [row[2] for row in asked(fake, "sensor-sampling")] == ["5", "5.0"]
 
 
 async def test_closing_leaves_sensors_unreachable():
