@@ -1,6 +1,6 @@
 import asyncio
 
-from katcp_aio import Limits
+from katcp_aio import Access, Limits
 from katcp_aio.server.access import Access, AccessRule
 from katcp_aio.testing import Peer
 
@@ -177,3 +177,13 @@ async def test_five_hundred_at_once_are_let_in_and_announced_together(serve, dev
         peer.abort()
     await other.ask("?watchdog[3]")
     assert len(device.clients) == 1
+
+
+async def test_rules_that_raise_let_nobody_in_and_leave_nobody_waiting(serve, device_class, caplog):
+    class Broken(Access):
+        def permission(self, _address, _peercert):
+            raise LookupError("no such table")
+
+    served = await serve(device_class(access=Broken([])))
+    assert await served.peer().end() == [rb"#disconnect not\_allowed"]
+    assert "no such table" in caplog.text

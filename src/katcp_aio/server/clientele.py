@@ -9,12 +9,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ..connection import Connection
+from ..reports import report_exception
 from ..wire.message import MessageType
 from .context import format_line
 from .listeners import short_of_files
 from .session import ClientConnection
 
 if TYPE_CHECKING:
+    from .access import Access, Permission
     from .base import DeviceBase
 
 __all__ = ["Clientele"]
@@ -47,7 +49,7 @@ class Clientele:
         """Greet a client, or turn it away with a reason."""
         server, permission = self._server, None
         if server.access is not None:
-            permission = server.access.permission(connection.address, connection.get_extra_info("peercert"))
+            permission = self._permission(server.access, connection)
         if not server.running:
             self._turn_away(connection, "server shutting down")
         elif server.access is not None and permission is None:
@@ -59,6 +61,15 @@ class Clientele:
             connection.abort()  # what waits for it to end its side costs a file
         else:
             self._admit(ClientConnection(server, connection, permission))
+
+    @staticmethod
+    def _permission(access: Access, connection: Connection) -> Permission | None:
+        """Ask the rules; where those of the program's own raise, nobody is let in."""
+        try:
+            return access.permission(connection.address, connection.get_extra_info("peercert"))
+        except Exception:  # noqa: BLE001 - the program's; the connection would be left to nobody
+            report_exception("whether client %s may connect", connection.description)
+            return None
 
     def _turn_away(self, connection: Connection, reason: str, why: str = "") -> None:
         """End a connection that was just made; ``why`` is for the log, where the client is not to know all."""
