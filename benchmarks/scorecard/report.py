@@ -36,7 +36,9 @@ def told(figure: Figure | None) -> str:
     """One figure, marked if it is out of its bounds."""
     if figure is None:
         return ""
-    text = figure.note if math.isinf(figure.value) and figure.note else f"{number(figure.value)} {figure.unit}".strip()
+    text = f"{number(figure.value)} {figure.unit}".strip()
+    if math.isinf(figure.value):
+        text = figure.note or "never"
     return text if figure.passed else f"**{text}**"
 
 
