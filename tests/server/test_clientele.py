@@ -1,6 +1,6 @@
 import asyncio
 
-from katcp_aio import Access, Limits
+from katcp_aio import Limits
 from katcp_aio.server.access import Access, AccessRule
 from katcp_aio.testing import Peer
 
