@@ -205,6 +205,28 @@ async def read(clock):
 
 
 @case()
+async def listen(clock):
+    async with connection(clock) as (_, made):
+        replies = []
+        for mid in range(1, 5):
+            asyncio.get_running_loop().call_later(mid, made.write, b"?watchdog[%d]\n" % mid)
+
+        def hear(messages):
+            replies.extend(message.mid for message in messages if message.name == "watchdog")
+            return len(replies) in (2, 4)
+
+        async def work():
+            while len(replies) < 4:
+                assert await made.listen(hear)
+
+        async def check():
+            await work()
+            assert replies == [1, 2, 3, 4]
+
+        yield work, check
+
+
+@case()
 async def drain(clock):
     async with connection(clock) as (served, made):
         client = served.server.clients[0].connection
