@@ -113,7 +113,7 @@ def churn(victim: Victim, rng: random.Random, seconds: float) -> int:
         client: Raw = victim.connect()
         name = f"churn-{rng.randrange(20)}".encode()
         client.send(b"?sensor-sampling rack.unit.level-%06d event\n?watchdog\n" % rng.randrange(50))
-        client.send(rng.choice([b"?slow[1] 0.05\n", b"?churn %b\n" % name, b"?sensor-list[1]\n", b"?hel", b""]))
+        client.send(rng.choice([b"?slow[1] 0.05\n", b"?churn %b\n" % name, b"?sensor-list[1]\n", b"?watchdo", b""]))
         rng.choice([client.close, client.reset])()
         count += 1
     return count
