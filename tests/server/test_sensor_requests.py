@@ -333,3 +333,23 @@ async def test_a_value_set_in_another_thread_is_sampled_in_the_loops(greeted):
     await asyncio.to_thread(measure)
     values = [int((await peer.message("sensor-status")).arguments[-1]) for _ in range(100)]
     assert values == list(range(1, 101))
+
+
+@pytest.mark.parametrize(
+    ("line", "reply", "left"),
+    [
+        ("?sensor-sampling[2] s.05 none", "!sensor-sampling[2] ok s.05 none", 99),
+        ("?sensor-sampling[2] s.05", "!sensor-sampling[2] ok s.05 event", 100),
+        ("?sensor-sampling-clear[2]", "!sensor-sampling-clear[2] ok", 0),
+    ],
+)
+async def test_requests_about_sampling_take_effect_in_the_order_they_came(greeted, line, reply, left):
+    """With ids they run side by side, but a short one must not overtake a long one that came before it."""
+    device = Device(limits=Limits(batch_time=1e-9))
+    names = [device.sensors.add(Sensor(int, f"s.{i:02}")).name for i in range(100)]
+    peer = await greeted(device)
+    peer.send(f"?sensor-sampling[1] {','.join(names)} event", line)
+    assert (await peer.message("sensor-sampling")).mid == 1
+    await peer.expect(reply)
+    (client,) = device.clients
+    assert len(client.sampler) == left

@@ -59,22 +59,23 @@ class SensorRequests(DeviceBase):
         if several and names.count(b",") >= self.limits.max_subscriptions:
             raise self._too_many()  # a line may have millions, and telling them apart takes seconds
         text = names.decode("utf-8", "backslashreplace")
-        sensors = self._find(text.split(",") if several else [text])
-        if strategy is None:
-            current = self._sampler(ctx).strategy(sensors[0])
-            return (names, *(current.echo if current is not None else (b"none",)))
-        wanted = await in_turns(self._make(sensors, strategy, parameters), ctx.client)
-        sampler = self._sampler(ctx)
-        if len(sampler) + len(wanted) > self.limits.max_subscriptions and not _fits(sampler, wanted, self.limits):
-            raise self._too_many()
-        async with ctx.client.long_reply:
+        async with ctx.client.long_reply:  # a short one does not overtake a long one that the client sent before
+            sensors = self._find(text.split(",") if several else [text])
+            if strategy is None:
+                current = self._sampler(ctx).strategy(sensors[0])
+                return (names, *(current.echo if current is not None else (b"none",)))
+            wanted = await in_turns(self._make(sensors, strategy, parameters), ctx.client)
+            sampler = self._sampler(ctx)
+            if len(sampler) + len(wanted) > self.limits.max_subscriptions and not _fits(sampler, wanted, self.limits):
+                raise self._too_many()
             await sampler.commit(wanted, ctx.client)
         return (names, *wanted[0][1].echo)
 
     async def request_sensor_sampling_clear(self, ctx: RequestContext) -> None:
         """Set the strategy of all sensors to none, for this client."""
-        if ctx.client.sampler is not None:
-            await ctx.client.sampler.clear(ctx.client)
+        async with ctx.client.long_reply:
+            if ctx.client.sampler is not None:
+                await ctx.client.sampler.clear(ctx.client)
 
     def _too_many(self) -> FailReply:
         return FailReply(f"a client samples at most {self.limits.max_subscriptions} sensors")
