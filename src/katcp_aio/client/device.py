@@ -14,9 +14,9 @@ import async_timeout
 from ..errors import FailReply, InvalidReply, NotConnected, ProtocolError
 from ..model.matching import expression
 from ..model.reading import Reading
-from ..reports import report_exception
 from ..wire.dialect import INTERFACE_CHANGED
 from .backoff import Backoff
+from .callbacks import Callbacks
 from .client import Client
 from .following import Condition
 from .host import Host
@@ -62,6 +62,8 @@ class DeviceClient(Client):
     ) -> None:
         super().__init__(host, port, **options)
         self._sync_timeout = sync_timeout
+        self._on_changes: Callbacks[Changes] = Callbacks("changes")
+        self._on_synced: Callbacks[bool] = Callbacks("synced")
         self._wishes = Wishes()
         services = Host(self, self._wishes, self.sample, self._look)
         self._table = SensorTable(services, self.dialect, self.trouble)
@@ -72,10 +74,8 @@ class DeviceClient(Client):
             timeout=sync_timeout,
             backoff=resync,
             on_changes=self._tell_changes,
-            on_synced=self._tell_synced,
+            on_synced=self._on_synced.call,
         )
-        self._change_callbacks: tuple[Callable[[Changes], object], ...] = ()
-        self._sync_callbacks: tuple[Callable[[bool], object], ...] = ()
         self._sensors: Directory[RemoteSensor] = Directory("sensor", self._name, items=self._table.by_name)
         self._requests: Directory[RequestFunction] = Directory("request", self._name, self._make_request)
         self.sensor: NameSpace[RemoteSensor] = NameSpace(self._sensors)  #: the device's sensors
@@ -176,30 +176,17 @@ class DeviceClient(Client):
         It is called once for all that changed together, after ``req`` and ``sensor`` have; what the first connection
         brings counts as added. A callback that raises is logged.
         """
-        self._change_callbacks = (*self._change_callbacks, callback)
-
-        def cancel() -> None:
-            self._change_callbacks = tuple(other for other in self._change_callbacks if other is not callback)
-
-        return cancel
+        return self._on_changes.add(callback)
 
     def on_synced(self, callback: Callable[[bool], object]) -> Callable[[], None]:
         """Have ``callback(synced)`` called when :attr:`synced` changes; return a function that ends this."""
-        self._sync_callbacks = (*self._sync_callbacks, callback)
-
-        def cancel() -> None:
-            self._sync_callbacks = tuple(other for other in self._sync_callbacks if other is not callback)
-
-        return cancel
+        return self._on_synced.add(callback)
 
     def _tell_changes(self, changes: Changes) -> None:
         self._sensors.changed()
         self._requests.items = self._sync.help
         self._requests.changed(*changes.requests_removed, *changes.requests_modified)
-        _call_all(self._change_callbacks, changes)
-
-    def _tell_synced(self, synced: bool) -> None:
-        _call_all(self._sync_callbacks, synced)
+        self._on_changes.call(changes)
 
     # Sensors
 
@@ -308,11 +295,3 @@ def _pattern(which: Which) -> re.Pattern[str] | None:
     if isinstance(which, str) and len(which) > 1 and which[0] == which[-1] == "/":
         return expression(which)
     return None
-
-
-def _call_all(callbacks: Iterable[Callable[[Any], object]], argument: object) -> None:
-    for callback in callbacks:
-        try:
-            callback(argument)
-        except Exception:  # noqa: BLE001 - a program's callback may raise anything
-            report_exception("callback %r raised on %r", callback, argument)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ..errors import UsageError
-from ..reports import report_exception
+from .callbacks import Callbacks
 
 __all__ = ["TRANSITIONS", "Event", "Lifecycle", "State"]
 
@@ -67,7 +67,7 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self.state = State.IDLE
-        self._callbacks: list[Callable[[State], object]] = []
+        self._callbacks: Callbacks[State] = Callbacks("state")
         self._waiters: dict[asyncio.Future[State], tuple[State, ...]] = {}
 
     def advance(self, event: Event) -> None:
@@ -85,21 +85,11 @@ class Lifecycle:
         for waiter, wanted in list(self._waiters.items()):
             if state in wanted and not waiter.done():
                 waiter.set_result(state)
-        for callback in tuple(self._callbacks):
-            try:
-                callback(state)
-            except Exception:  # noqa: BLE001 - a program's callback may raise anything, and concerns nobody else
-                report_exception("callback %r raised on state %s", callback, state.value)
+        self._callbacks.call(state)
 
     def on_change(self, callback: Callable[[State], object]) -> Callable[[], None]:
         """Have ``callback(state)`` called after each transition; return a function that ends this."""
-        self._callbacks.append(callback)
-
-        def cancel() -> None:
-            if callback in self._callbacks:
-                self._callbacks.remove(callback)
-
-        return cancel
+        return self._callbacks.add(callback)
 
     async def wait_for(self, *states: State) -> State:
         """Wait until the state is one of ``states``, and return which it was. Cancelling it is safe."""
