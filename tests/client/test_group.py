@@ -152,6 +152,20 @@ async def test_a_sensor_is_waited_for_at_enough_of_them_with_grace_for_the_rest(
             await group.wait_for("nope", 1, timeout=2)
 
 
+async def test_who_waits_in_vain_hears_what_each_of_them_read():
+    async with array(3) as (fakes, group):
+        await group.wait_connected()
+        fakes["m001"].set("mode", "slew", status="unknown")
+        fakes["m002"].refusing = True
+        fakes["m002"].end()
+        with pytest.raises(GroupError) as caught:
+            await group.wait_for("mode", "slew", timeout=2)
+        causes = {name: str(error) for name, error in caught.value.causes.items()}
+        assert causes["m000"] == "not in time, after 2 s: it read 'idle', nominal"
+        assert causes["m001"] == "not in time, after 2 s: it read 'slew', unknown"
+        assert "refuse" in causes["m002"]
+
+
 async def test_members_come_and_go_and_pause():
     async with array(2) as (_, group), FakeDevice(sensors={"x": FakeSensor()}) as late:
         await group.wait_connected()

@@ -14,6 +14,7 @@ import attrs
 
 from ..errors import GroupError, UsageError
 from ..model.reading import Reading
+from ..reports import printable
 from .device import DeviceClient, Which
 from .following import Condition
 from .names import Directory, NameSpace, attribute_name
@@ -193,12 +194,7 @@ class DeviceGroup(Mapping[str, DeviceClient]):
         enough = needed(quorum, len(clients))
         calls = {name: waiting(client) for name, client in clients.items()}
         results = await ask_all(calls, enough=enough, timeout=timeout, grace=grace)
-        told = {
-            name: (clients[name].sync_error or clients[name].last_error or result)
-            if isinstance(result, Exception)
-            else result
-            for name, result in results.items()
-        }
+        told = {name: _why_not(result, clients[name]) for name, result in results.items()}
         return _enough(GroupResults(told), enough, "connected")
 
     async def request(
@@ -275,7 +271,8 @@ class DeviceGroup(Mapping[str, DeviceClient]):
         enough = needed(quorum, len(clients))
         calls = {name: waiting(client) for name, client in clients.items()}
         results = await ask_all(calls, enough=enough, timeout=timeout, grace=grace)
-        return _enough(results, enough, f"{sensor} became {condition!r}")
+        told = {name: _why_not(result, clients[name], sensor) for name, result in results.items()}
+        return _enough(GroupResults(told), enough, f"{sensor} became {condition!r}")
 
     def _make_request(self, name: str) -> RequestFunction:
         async def call(*arguments: object, **options: Any) -> GroupResults[Any]:
@@ -285,6 +282,19 @@ class DeviceGroup(Mapping[str, DeviceClient]):
         call.__name__ = call.__qualname__ = attribute_name(name)
         call.__doc__ = first.__doc__
         return call
+
+
+def _why_not(result: T | Exception, client: DeviceClient, sensor: str | None = None) -> T | Exception:
+    """Return a result; in the place of an error what the client knows better: why it is away, what the sensor reads."""
+    if not isinstance(result, Exception):
+        return result
+    away = client.sync_error or client.last_error
+    if away is not None and (sensor is None or not client.synced):
+        return away
+    if isinstance(result, TimeoutError) and sensor is not None and sensor in client.sensor:
+        last = client.sensor[sensor].reading
+        return TimeoutError(f"{result}: it read {printable(repr(last.value))}, {last.status.value}")
+    return result
 
 
 def _enough(results: GroupResults[T], enough: int, what: str) -> GroupResults[T]:
