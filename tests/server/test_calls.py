@@ -106,6 +106,12 @@ class Device(DeviceServer):
         asyncio.get_running_loop().call_soon(task.cancel)
         await task
 
+    def request_result_of_cancelled(self, ctx):
+        """Take the result of what was cancelled."""
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        return future.result()
+
     def request_fail_object(self, ctx):
         """Fail with what is no text."""
         raise FailReply(ValueError("no such pump"))
@@ -143,6 +149,7 @@ class Device(DeviceServer):
         ("?plain 1 2", [r"!plain invalid too\_many\_arguments\_for\_?plain:\_at\_most\_1,\_got\_2"]),
         ("?watchdog 1", [r"!watchdog invalid too\_many\_arguments\_for\_?watchdog:\_at\_most\_0,\_got\_1"]),
         ("?cancelled-inside", [r"!cancelled-inside fail request\_cancelled"]),
+        ("?result-of-cancelled[8]", [r"!result-of-cancelled[8] fail request\_cancelled"]),
     ],
 )
 async def test_each_end_of_a_handler_has_one_reply(greeted, request_line, answer):

@@ -35,6 +35,8 @@ def call_handler(context: RequestContext) -> None:
             context.finish(handler.call(context, *handler.signature.bind(arguments)))
     except Exception as error:  # noqa: BLE001 - whatever a handler raises becomes its reply
         _failed(context, error)
+    except asyncio.CancelledError:  # of what it asked for a result: nothing that does not wait can be cancelled itself
+        context.refuse("fail", "request cancelled")
 
 
 async def await_handler(context: RequestContext) -> bool:
