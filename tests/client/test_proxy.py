@@ -110,6 +110,15 @@ async def test_requests_come_and_go_with_the_device_and_with_the_proxy(serve):
     assert not [name for name in gateway.handlers if name.startswith("b-")]
 
 
+async def test_what_every_server_answers_for_itself_is_not_passed_on(serve):
+    far, gateway = await serve(Gateway()), Gateway()
+    far.server.add_request("go", lambda _ctx: None)
+    async with DeviceClient("far", connector=far.connector) as client:
+        before = set(gateway.handlers)
+        with RequestProxy(client, gateway, prefix="far-"):
+            assert set(gateway.handlers) - before == {"far-go"}
+
+
 async def test_what_the_program_did_to_a_request_itself_is_left_alone(serve):
     def prepare(fake):
         for name in ("gone", "go", "own"):

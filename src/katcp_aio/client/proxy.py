@@ -24,6 +24,8 @@ _OWN = frozenset(
         "halt",
         "help",
         "log-level",
+        "log-limit",
+        "log-local",
         "request-timeout-hint",
         "restart",
         "sensor-list",
