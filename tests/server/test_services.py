@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from katcp_aio import UsageError
 from katcp_aio.testing import serve as serve_in_memory
 
 
@@ -128,3 +129,12 @@ async def test_the_second_failure_is_logged(device_class, caplog):
     with pytest.raises(RuntimeError, match="the hardware is gone"):
         await device.serve_forever()
     assert "and this as well" in caplog.text
+
+
+async def test_what_is_no_service_is_told_at_once(device_class):
+    async with device_class() as device:
+        task = asyncio.ensure_future(asyncio.sleep(0))
+        for work in (task, 5, None):
+            with pytest.raises(UsageError, match="a service is a coroutine, or a function that returns one"):
+                device.add_service_task(work)
+        await task

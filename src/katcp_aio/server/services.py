@@ -8,6 +8,8 @@ from typing import Any
 
 import attrs
 
+from ..errors import UsageError
+
 __all__ = ["Service", "ServiceTasks", "end_tasks"]
 
 Work = Coroutine[Any, Any, object] | Callable[[], Coroutine[Any, Any, object]]
@@ -36,7 +38,10 @@ class ServiceTasks:
         self._running = False
 
     def add(self, service: Service) -> None:
-        """Start a service: now if the server runs, otherwise with it."""
+        """Start a service: now if the server runs, otherwise with it. Raises UsageError if its work is none."""
+        work = service.work
+        if not asyncio.iscoroutine(work) and (isinstance(work, asyncio.Future) or not callable(work)):
+            raise UsageError(f"a service is a coroutine, or a function that returns one, not {work!r}")
         if self._running:
             self._start(service)
         if callable(service.work) or not self._running:
