@@ -289,6 +289,24 @@ async def test_without_bulk_they_are_sampled_one_by_one(protocol):
         assert sorted(asked(fake, "sensor-sampling")) == [[name, "event"] for name in sorted(fake.sensors)]
 
 
+@pytest.mark.parametrize(("protocol", "width"), [("5.0-MI", 3), ("5.0-M", 1), ("4.0", 1)])
+async def test_where_replies_have_ids_a_bounded_number_is_under_way_at_once(protocol, width):
+    under_way, seen = set(), []
+
+    async def sampling(peer, request):
+        under_way.add(request)
+        seen.append(len(under_way))
+        await asyncio.sleep(0.1)
+        under_way.discard(request)
+        return request.arguments
+
+    table = {f"s{number}": FakeSensor() for number in range(7)}
+    async with pair(protocol, table=table, limits=Limits(max_sweep=3)) as (fake, device):
+        fake.on("sensor-sampling", sampling)
+        assert await device.sample("/./", "event")
+        assert (len(seen), max(seen)) == (7, width)
+
+
 async def test_wishes_made_before_the_device_is_there_are_granted_when_it_is():
     async with FakeDevice(sensors=sensors()) as fake:
         device = DeviceClient("fake", connector=fake.connector)
