@@ -201,6 +201,19 @@ async def test_failing_after_the_reply_is_logged(greeted, caplog):
     assert "?early-then-fail failed after its reply: too late" in caplog.text
 
 
+async def test_a_clients_text_cannot_forge_a_line_in_the_log(greeted, caplog):
+    def echo(ctx, text: str):
+        ctx.reply("ok")
+        raise FailReply(text)
+
+    device = Device()
+    device.add_request("echo", echo)
+    peer = await greeted(device)
+    peer.send(r"?echo a\nERROR\_all\_is\_lost\e[2J", "?watchdog")
+    await peer.expect("!echo ok", "!watchdog ok")
+    assert r"a\x0aERROR all is lost\x1b[2J" in caplog.text
+
+
 async def test_a_handler_can_be_cancelled_alone(greeted, caplog):
     device = Device()
     peer = await greeted(device)
