@@ -39,7 +39,7 @@ class ServiceTasks:
 
     def add(self, service: Service) -> None:
         """Start a service: now if the server runs, otherwise with it. Raises UsageError if its work is none."""
-        work = service.work
+        work: object = service.work
         if not asyncio.iscoroutine(work) and (isinstance(work, asyncio.Future) or not callable(work)):
             raise UsageError(f"a service is a coroutine, or a function that returns one, not {work!r}")
         if self._running:
