@@ -38,7 +38,8 @@ class Limits:
     max_reply_line: int = _count(
         40 * _MIB, "bytes of one line that a client accepts; 16 MiB of NULs are 32 on the wire"
     )
-    read_chunk: int = _count(64 * _KIB, "bytes taken from the socket at once; bounds the work of one batch")
+    read_chunk: int = _count(64 * _KIB, "bytes held unread of what a peer sent; twice as many: the socket is left alone")
+    parse_chunk: int = _count(16 * _KIB, "bytes parsed at once, 5 ms for the worst; then the others have a turn")
 
     # One connection
     write_high: int = _count(64 * _KIB, "bytes waiting to be sent above which a peer's requests are no longer read")

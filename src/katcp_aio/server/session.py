@@ -177,6 +177,8 @@ class ClientConnection:
                     connection.flush()
                     if connection.paused:
                         await connection.drain()
+                    elif connection.unread:  # read() would not wait, and parsing takes time: the others first
+                        await asyncio.sleep(0)
                     messages = await connection.read()
                     if not messages:
                         break
