@@ -47,7 +47,7 @@ def main() -> int:
     """Run what was asked for; return 1 if a measure of ours failed."""
     options = arguments()
     python, older = peer.prepare(options.katcp_python)
-    settings = Settings(options.loop, 3, 0.25, quick=True) if options.quick else Settings(options.loop)
+    settings = Settings(options.loop, 2, 0.15, quick=True) if options.quick else Settings(options.loop)
     settings = replace(settings, katcp_python=python, rounds=options.rounds or settings.rounds)
     if options.profile:
         os.environ[PROFILES] = str(options.profile.resolve())

@@ -82,7 +82,7 @@ class Measure:
     group: str
     rows: tuple[Row, ...]
     sides: tuple[str, ...]
-    rounds: int | None  # at most; None: as many as the settings say
+    rounds: int | None  # at most, and one of a quick run; None: as many as the settings say
     function: Callable[[str, Settings], Generator]
 
 
@@ -145,7 +145,9 @@ def begin(subject: Measure, side: str, settings: Settings) -> Generator:
 def run(subject: Measure, settings: Settings) -> list[Result]:
     """Run one measure, its sides in rotation, and return the figures of its rows."""
     results = [Result(row) for row in subject.rows]
-    rounds = min(settings.rounds, subject.rounds or settings.rounds)
+    rounds = settings.rounds
+    if subject.rounds:
+        rounds = 1 if settings.quick else min(rounds, subject.rounds)
     sides = [side for side in subject.sides if side != OLDER or settings.katcp_python]
     turns = {side: begin(subject, side, settings) for side in sides}
     began = time.monotonic()

@@ -27,7 +27,7 @@ def delivered(server: Child, load: Child, what: str, **arguments: int) -> dict[s
 
 def fan_out(side: str, settings: Settings, burst: int) -> Figures:
     """One sensor that many clients follow."""
-    clients, updates = 50, 500 if settings.quick else 2000
+    clients, updates = 50, 200 if settings.quick else 2000
     with served(side, settings, sensors=1) as (server, load):
         load.call("open", port=server.hello, clients=clients)
         load.call("subscribe", names=names(1), strategy="event")
@@ -104,7 +104,7 @@ def unsampled(side: str, settings: Settings) -> Figures:
     rounds=1,
 )
 def periods(side: str, settings: Settings) -> Figures:
-    seconds = 4 if settings.quick else 10
+    seconds = 3 if settings.quick else 10
     yield {}  # nothing to warm up
     with served(side, settings, sensors=SENSORS) as (server, load):
         load.call("open", port=server.hello)
