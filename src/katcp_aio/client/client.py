@@ -144,7 +144,10 @@ class Client:
 
     @property
     def versions(self) -> Mapping[str, tuple[str, ...]]:
-        """Role or component -> version and, if given, build state, as the device's greeting told them."""
+        """Role or component -> version and, if given, build state, as far as the device's greeting has told them.
+
+        Connected is who knows the protocol; what the device says of itself after that comes a moment later.
+        """
         return self._link.versions
 
     @property
