@@ -26,7 +26,7 @@ class Backoff:
         ValueError: a bound that makes no sense.
     """
 
-    initial: float = attrs.field(default=0.5, validator=attrs.validators.gt(0))  #: s, the longest first delay
+    initial: float = attrs.field(default=0.25, validator=attrs.validators.gt(0))  #: s, the longest first delay
     longest: float = attrs.field(default=10.0, validator=attrs.validators.gt(0))  #: s, no delay is longer
     factor: float = attrs.field(default=2.0, validator=attrs.validators.ge(1))  #: growth from one delay to the next
     randomness: float = attrs.field(  #: part of the delay left to chance; 0: none, 1: all of it
