@@ -1,11 +1,12 @@
 """The harness takes turns, counts the right rounds, and says of each figure whether it is what was aimed at."""
 
+import dataclasses
 import json
 
 import pytest
 
 from benchmarks import harness
-from benchmarks.harness import FLOOR, LESS, OURS, THEIRS, Result, Row, Settings, measure, run
+from benchmarks.harness import FLOOR, LESS, OLDER, OURS, THEIRS, Result, Row, Settings, measure, run
 from benchmarks.report import as_json, as_markdown, figure, machine
 
 SETTINGS = Settings(rounds=3)
@@ -42,6 +43,33 @@ def test_the_first_round_warms_up(turns):
     assert result.median(THEIRS) == 12.0
     assert result.ratio == 32.0 / 12.0
     assert result.verdict == "met"
+
+
+@pytest.mark.parametrize(("settings", "rounds"), [(SETTINGS, 2), (Settings(rounds=1), 1), (Settings(quick=True), 1)])
+def test_what_is_long_has_few_rounds(turns, settings, rounds):
+    result, _ = run(dataclasses.replace(harness.MEASURES[0], rounds=2), settings)
+    assert {side: len(figures) for side, figures in result.rounds.items()} == dict.fromkeys(
+        [OURS, THEIRS, FLOOR], rounds
+    )
+
+
+def test_a_side_that_is_not_here_is_not_asked(turns):
+    subject = dataclasses.replace(harness.MEASURES[0], sides=(OURS, OLDER))
+    run(subject, Settings(rounds=1))
+    assert turns == [OURS, OURS, "ours down"]
+
+
+def test_a_text_in_place_of_a_figure_says_why_there_is_none(monkeypatch):
+    monkeypatch.setattr(harness, "MEASURES", [])
+
+    @measure("group", Row("figure", "what is measured", "things/s"))
+    def saying(side, _settings):
+        while True:
+            yield {"figure": 1.0 if side == OURS else "left out: it was late"}
+
+    (result,) = run(harness.MEASURES[0], Settings(rounds=1))
+    assert (result.rounds, result.notes[THEIRS]) == ({OURS: [1.0]}, "left out: it was late")
+    assert "| what is measured | things/s | 1.00 | left out |" in tables(result)
 
 
 def test_a_side_that_fails_leaves_the_others_their_figures(turns, monkeypatch):
