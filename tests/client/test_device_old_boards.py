@@ -136,6 +136,22 @@ async def test_its_change_of_interface_is_heeded_under_either_name(board, client
     assert (await changes.get()).sensors_added == {"late"}
 
 
+async def test_what_is_said_of_one_sensor_changes_no_other_that_begins_so(board, client):
+    fake, changes = board.device, asyncio.Queue()
+    client.on_change(changes.put_nowait)
+    fake.on("sensor-list", lambda peer, request: listing(peer, *request.arguments))
+
+    def listing(peer, start):
+        for name in board.rows(start):
+            peer.send(fake.message("sensor-list", name, "changed", "none", "integer"))
+        return len(board.rows(start))
+
+    fake.inform("interface-changed", "sensor", "check.integer", "modified")
+    assert (await changes.get()).sensors_modified == {"check.integer"}
+    assert client.sensor["check.integer"].description == "changed"
+    assert client.sensor["check.integer.simple"].description == "another"
+
+
 async def test_times_that_no_clock_has_shown_are_only_numbers(board, client):
     await client.sensor.mode.sample("event")
     for time in ("8371945912227886185.7236274654156910", "0.000", "1e400", "nan"):

@@ -144,10 +144,7 @@ class Client:
 
     @property
     def versions(self) -> Mapping[str, tuple[str, ...]]:
-        """Role or component -> version and, if given, build state, as far as the device's greeting has told them.
-
-        Connected is who knows the protocol; what the device says of itself after that comes a moment later.
-        """
+        """Role or component -> version and, if given, build state, as far as told: the greeting may come in parts."""
         return self._link.versions
 
     @property

@@ -256,8 +256,8 @@ class Synchroniser:
         rows: dict[str, SensorInfo] = {}
         for name, removed in scope.sensors.items():
             if not removed:
-                found = read_sensors(await self._ask("sensor-list", name))
-                rows.update((key, row) for key, row in found.items() if key == name)  # C devices match by prefix
+                # May bring others, too: C devices answer for all whose names begin so.
+                rows.update(read_sensors(await self._ask("sensor-list", name)))
         return rows if scope.sensors else None
 
     def _put(self, scope: Scope, rows: Mapping[str, SensorInfo]) -> None:
