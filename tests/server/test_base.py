@@ -140,6 +140,23 @@ async def test_a_server_can_be_started_again(serve):
     assert device.told.count("stop") == 2
 
 
+def test_a_server_may_serve_in_one_loop_after_another():
+    device = Device()
+    count = device.sensors.add(Sensor(int, "count"))
+
+    async def life(value):
+        device.gate = asyncio.Event()
+        async with serve_in_memory(device) as served:
+            peer = served.peer()
+            await peer.ask("?sensor-sampling count event")
+            count.value = value
+            assert (await peer.message("sensor-status")).arguments[-1] == b"%d" % value
+
+    asyncio.run(life(1))
+    asyncio.run(life(2))
+    assert device.told == ["start", "connect memory", "disconnect memory", "stop"] * 2
+
+
 async def test_starting_twice_and_waiting_for_what_was_never_started_are_errors(serve):
     device = Device()
     with pytest.raises(UsageError, match="not started"):

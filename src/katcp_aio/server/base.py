@@ -34,7 +34,7 @@ from .access import Access
 from .clientele import Clientele
 from .context import format_line
 from .descriptions import Descriptions
-from .handlers import Handler, RequestOptions, check_unasked, collect_handlers, make_handler
+from .handlers import Handler, RequestOptions, check_unasked, collect_handlers, make_handler, put_handler
 from .hooks import DeviceHooks
 from .interface import InterfaceChanges
 from .life import Interruptible, LifeState
@@ -358,22 +358,10 @@ class DeviceBase(DeviceHooks):
         Raises:
             UsageError: the name or the signature is not fit for a request.
         """
-        made = make_handler(
-            name,
-            handler,
-            registry=self.types,
-            dialect=self.dialect,
-            options=RequestOptions(**options) if options else None,
-        )
-        if not made.options.exists_in(name, self.dialect):
-            return
-        change = "modified" if name in self.handlers else "added"
-        self.handlers[name] = made
-        if change == "added":  # sorted in place: requests that are being answered hold on to the table
-            in_order = sorted(self.handlers.items())
-            self.handlers.clear()
-            self.handlers.update(in_order)
-        self._changes.note("request", name, change)
+        chosen = RequestOptions(**options) if options else None
+        made = make_handler(name, handler, registry=self.types, dialect=self.dialect, options=chosen)
+        if made.options.exists_in(name, self.dialect):
+            self._changes.note("request", name, put_handler(self.handlers, made))
 
     def remove_request(self, name: str) -> None:
         """Answer ?``name`` no more; requests that are being answered are not touched.

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from ..wire.dialect import Dialect
     from ..wire.values import TypeRegistry
 
-__all__ = ["Handler", "RequestOptions", "check_unasked", "collect_handlers", "make_handler", "request", "request_name"]
+__all__ = [
+    "Handler",
+    "RequestOptions",
+    "check_unasked",
+    "collect_handlers",
+    "make_handler",
+    "put_handler",
+    "request",
+    "request_name",
+]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -173,6 +182,17 @@ def collect_handlers(server: object, registry: TypeRegistry, dialect: Dialect) -
         if options.exists_in(name, dialect):
             handlers[name] = make_handler(name, call, registry=registry, dialect=dialect, options=options)
     return dict(sorted(handlers.items()))
+
+
+def put_handler(handlers: dict[str, Handler], handler: Handler) -> str:
+    """Put a handler in its place of the table; return what that is to clients: ``added`` or ``modified``."""
+    change = "modified" if handler.name in handlers else "added"
+    handlers[handler.name] = handler
+    if change == "added":  # sorted in place: requests that are being answered hold on to the table
+        in_order = sorted(handlers.items())
+        handlers.clear()
+        handlers.update(in_order)
+    return change
 
 
 def check_unasked(name: str, handlers: Mapping[str, Handler]) -> None:
