@@ -20,9 +20,10 @@ class Descriptions:
         dialect: how the server writes its lines.
     """
 
-    __slots__ = ("_dialect", "_lines")
+    __slots__ = ("_dialect", "_lines", "_sensors")
 
     def __init__(self, sensors: SensorSet, dialect: Dialect) -> None:
+        self._sensors = sensors
         self._dialect = dialect
         self._lines: dict[Sensor[Any], bytes] = {}
         sensors.on_change(self._changed)
@@ -42,5 +43,7 @@ class Descriptions:
                 self._dialect.sensor_type(sensor.type_name).encode(),
                 *sensor.format_params(self._dialect),
             )
-            line = self._lines[sensor] = b" %b\n" % escape_all(arguments)
+            line = b" %b\n" % escape_all(arguments)
+            if sensor in self._sensors:  # and was not removed since the list was begun: nobody would forget it
+                self._lines[sensor] = line
         return line
