@@ -20,10 +20,10 @@ class Descriptions:
         dialect: how the server writes its lines.
     """
 
-    __slots__ = ("_dialect", "_lines", "_sensors")
+    __slots__ = ("_dialect", "_has", "_lines")
 
     def __init__(self, sensors: SensorSet, dialect: Dialect) -> None:
-        self._sensors = sensors
+        self._has = sensors.__contains__  # a sensor, this very object
         self._dialect = dialect
         self._lines: dict[Sensor[Any], bytes] = {}
         sensors.on_change(self._changed)
@@ -44,6 +44,6 @@ class Descriptions:
                 *sensor.format_params(self._dialect),
             )
             line = b" %b\n" % escape_all(arguments)
-            if sensor in self._sensors:  # and was not removed since the list was begun: nobody would forget it
+            if self._has(sensor):  # and was not removed since the list was begun: nobody would forget it
                 self._lines[sensor] = line
         return line
