@@ -119,6 +119,16 @@ async def test_what_every_server_answers_for_itself_is_not_passed_on(serve):
             assert set(gateway.handlers) - before == {"far-go"}
 
 
+async def test_what_the_servers_version_of_the_protocol_has_not_is_not_passed_on(serve):
+    far, gateway = await serve(Gateway()), Gateway(protocol="4.0")
+    far.server.add_request("zoom", lambda _ctx: None)
+    async with DeviceClient("far", connector=far.connector) as client:
+        with RequestProxy(client, gateway, match=lambda _name: True):
+            assert "version-list" not in gateway.handlers
+            assert "zoom" in gateway.handlers
+        assert "zoom" not in gateway.handlers
+
+
 async def test_what_the_program_did_to_a_request_itself_is_left_alone(serve):
     def prepare(fake):
         for name in ("gone", "go", "own"):

@@ -118,7 +118,9 @@ class RequestProxy:
             hint = self._client.timeout_hints.get(name)
             options = {} if hint is None else {"timeout_hint": hint}
             self._server.add_request(here, _forwarder(self._client, name), **options)
-            self._added[name] = self._server.handlers[here]
+            added = self._server.handlers.get(here)
+            if added is not None:  # a server does not take what its version of the protocol has not
+                self._added[name] = added
 
 
 def _selector(match: str | re.Pattern[str] | Callable[[str], object] | None) -> Callable[[str], object]:
