@@ -31,7 +31,7 @@ _SENSORS = [f"s{number}" for number in range(50)]
 _WARM_UP = 0.3  # of the time
 _PAUSE = 7.0  # s for what is ending to end, and for what is given up to be forgotten (Limits.late_timeout)
 _MEMORY = 4.0  # MiB that a process may grow by after that: its allocator keeps what is in pieces
-_OBJECTS = 0.1  # the same for objects that the garbage collector knows, as a part of them: clients hold more or less of them
+_OBJECTS = 0.1  # the same for objects that the garbage collector knows, as a part of them; clients vary
 _TROUBLE = ("Traceback", "never retrieved", "never awaited", "ResourceWarning", "Exception ignored")
 
 Figures = dict[str, float]
