@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import socket
 
 import pytest
 
@@ -328,6 +329,35 @@ async def test_restart_starts_afresh_at_the_same_address():
         await again.close()
     await forever
     assert [word for word in device.told if " " not in word] == ["start", "stop", "restart", "start", "stop"]
+
+
+@pytest.mark.parametrize("kind", ["path", "sock"])
+async def test_restart_of_a_device_that_listens_elsewhere(kind, tmp_path):
+    class Phoenix(Device):
+        async def on_restart(self):
+            self.told.append("restart")
+
+    path = str(tmp_path / "device")
+    where = {"path": path}
+    if kind == "sock":
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(path)
+        where = {"sock": sock}
+    async with Phoenix(**where) as device:
+        peer = await Peer.connect(path=path)
+        await peer.ask("?restart")
+        await peer.end()
+        await peer.close()
+        while not device.running:  # noqa: ASYNC110 - it is never for long, and there is no event for it
+            await asyncio.sleep(0)
+        again = await Peer.connect(path=path)
+        assert (await again.ask("?watchdog"))[-1].ok
+        await again.close()
+    assert "restart" in device.told
+    with pytest.raises(OSError, match=r"No such file|refused"):
+        await Peer.connect(path=path)
+    if kind == "sock":
+        assert sock.fileno() == -1
 
 
 async def test_a_restart_that_fails_stops_the_server():

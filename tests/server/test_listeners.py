@@ -92,6 +92,13 @@ async def test_a_given_socket(device_class):
         await device.start()
 
 
+async def test_a_given_socket_that_cannot_listen(device_class):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with pytest.raises(ValueError, match="Stream Socket"):
+        await device_class(sock=sock).start()
+    assert sock.fileno() == -1
+
+
 async def test_tls(device_class, certificates):
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     certificates.server.configure_cert(server)

@@ -247,8 +247,8 @@ class DeviceBase(DeviceHooks):
     async def _stop(self, grace: float) -> None:
         """Do all that stopping is; runs in a task of its own, so that nobody's cancellation leaves it half done."""
         reason = "server restarting" if self._again else "server shutting down"
-        listened = bool(self.addresses)
-        self._listeners.close()
+        listened = self._listeners.listening
+        self._listeners.close(reopen=self._again)
         self._changes.stop()
         self._staleness.stop()
         deadline = self.clock.monotonic() + grace
@@ -269,6 +269,7 @@ class DeviceBase(DeviceHooks):
                 self._fail(error)
         self._stop_task = None
         if not self.running:
+            self._listeners.close()
             self._state = LifeState.STOPPED
             if self._stopped is not None:
                 self._stopped.set()

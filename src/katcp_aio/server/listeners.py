@@ -71,6 +71,11 @@ class Listeners:
         self._last_port = 0
         self.addresses: tuple[Address, ...] = ()  #: of the TCP sockets, in the order they were opened
 
+    @property
+    def listening(self) -> bool:
+        """Whether it is open, on whatever kind of socket."""
+        return bool(self._servers)
+
     async def open(self, *, same_port: bool = False) -> None:
         """Begin to listen; ``same_port``: at the port of last time, where any free one would do.
 
@@ -104,7 +109,13 @@ class Listeners:
         for sock in self._socks:
             if sock.fileno() < 0:
                 raise UsageError("the socket that the server was given is closed; give it a new one")
-            await self._listen(await loop.create_server(self._factory, sock=sock, **self._options))
+            with contextlib.ExitStack() as undo:
+                same = undo.enter_context(
+                    sock.dup()
+                )  # what was given outlasts a restart: who comes then waits a little
+                server = await loop.create_server(self._factory, sock=same, **self._options)
+                undo.pop_all()
+            await self._listen(server)
 
     async def _open_tcp(self, port: int) -> None:
         loop = asyncio.get_running_loop()
@@ -120,12 +131,14 @@ class Listeners:
                 if port == 0:
                     port = server.sockets[0].getsockname()[1]
 
-    def close(self) -> None:
-        """Stop listening; connections that were made already are not touched."""
+    def close(self, *, reopen: bool = False) -> None:
+        """Stop listening; connections that were made already are not touched. ``reopen``: it may be opened again."""
         servers, self._servers = self._servers, []
         self.addresses = ()
         for server in servers:
             server.close()  # and no wait_closed(): from Python 3.12 on that would wait for every client
+        for sock in () if reopen else self._socks:
+            sock.close()
         if self._path is not None and servers:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)  # noqa: PTH108 - the path may be one that pathlib would change
