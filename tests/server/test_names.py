@@ -25,6 +25,15 @@ def test_also_in_the_class(device_class, name):
         type("Pump", (device_class,), {name: lambda self: None})
 
 
+def test_also_in_a_mix_in(device_class):
+    class Logging:
+        log = print
+
+    with pytest.raises(UsageError, match=r"Logging\.log"):
+        type("Pump", (Logging, device_class), {})
+    type("Pump", (device_class, Logging), {})  # which the server's own come before
+
+
 def test_a_method_is_overridden_by_what_can_be_called_only(device_class):
     with pytest.raises(UsageError, match=r"Pump\.stop"):
         type("Pump", (device_class,), {"stop": time.time()})

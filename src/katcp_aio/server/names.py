@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from typing import Any, Final
 
 from ..errors import UsageError
@@ -47,11 +48,11 @@ class OwnNames:
     def __init_subclass__(cls, **options: Any) -> None:
         """Look at a class that derives from this one. Raises UsageError if it takes a name."""
         super().__init_subclass__(**options)
-        if _is_the_librarys(cls):
-            return
-        for name, value in vars(cls).items():
-            if name in _FIXED or name in _SET or not _may_override(getattr(super(cls, cls), name, None), value, name):
-                raise _taken(cls, name)
+        ours = next(kind for kind in cls.__mro__ if _is_the_librarys(kind))
+        for kind in itertools.takewhile(lambda kind: kind is not ours, cls.__mro__):  # mix-ins among them
+            for name, value in vars(kind).items():
+                if name in _FIXED or name in _SET or not _may_override(getattr(ours, name, None), value, name):
+                    raise _taken(kind, name)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Set an attribute. Raises UsageError if that would take away one of the server's own."""
