@@ -28,6 +28,12 @@ async def test_port_0_is_any_free_port(device_class):
     assert device.address is None
 
 
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_there_is_not_is_told_at_once(device_class, port):
+    with pytest.raises(UsageError, match=f"port {port} is not from 0 to 65535"):
+        device_class("127.0.0.1", port)
+
+
 async def test_the_default_is_the_loopback_only(device_class):
     async with device_class() as device:
         assert [str(address.host) for address in device.addresses] == ["127.0.0.1"]

@@ -25,6 +25,7 @@ if sys.platform != "win32":
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what the empty host name stands for, and nothing else does
 _NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+_LAST_PORT = 65535
 # Connections accepted in one turn of the loop. The loop goes on that often even if the process may open no more files,
 # and logs each time; and 500 clients that come at once are not to hold up the others by being accepted in one go.
 _ACCEPTS = 4
@@ -57,6 +58,8 @@ class Listeners:
         sock: socket.socket | Sequence[socket.socket] | None,
         ssl: ssl_module.SSLContext | None,
     ) -> None:
+        if not 0 <= port <= _LAST_PORT:
+            raise UsageError(f"port {port} is not from 0 to {_LAST_PORT}")
         self._factory = factory
         self._hosts = (host,) if isinstance(host, str) else tuple(host)
         self._port = port
