@@ -66,6 +66,18 @@ async def test_ctrl_c_ends_a_request_and_the_client_goes_on(far):
     assert await run(far, text, interrupt=far.received("hang", timeout=PATIENCE)) == (0, "True\n[]\n", "")
 
 
+async def test_ctrl_c_takes_back_what_was_asked_for_the_wait(far):
+    text = """
+        with DeviceClient(HOST, PORT) as device:
+            try:
+                device.sensor.rate.wait_for(99)
+            except KeyboardInterrupt:
+                while device.request("sensor-sampling", "rate").arguments != [b"rate", b"none"]:
+                    pass
+    """
+    assert await run(far, text, interrupt=far.received("sensor-sampling", timeout=PATIENCE)) == (0, "", "")
+
+
 async def test_ctrl_c_ends_a_program_that_does_nothing_about_it(far):
     text = """
         with DeviceClient(HOST, PORT) as device:

@@ -8,6 +8,7 @@ from katcp_aio.limits import Limits
 __all__ = []
 
 UNITS = (
+    "arguments",
     "bytes",
     "seconds",
     "lines",

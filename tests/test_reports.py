@@ -112,3 +112,17 @@ def test_the_level_is_the_caller_s(trouble, caplog):
     trouble.tell("a", "a")
     trouble.tell("b", "b", level=logging.ERROR)
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
+
+
+def test_a_traceback_cannot_forge_lines_or_move_a_cursor(caplog):
+    try:
+        raise ValueError("\x1b[2J\n2026-01-01 CRITICAL all is lost")
+    except ValueError:
+        report_exception("handler of %s", "127.0.0.1:1")
+    (record,) = caplog.records
+    text = logging.Formatter("%(levelname)s %(message)s").format(record)
+    first, *rest = text.splitlines()
+    assert first == "ERROR handler of 127.0.0.1:1"
+    assert all(line.startswith("  ") for line in rest)
+    assert "\x1b" not in text
+    assert record.exc_info[0] is ValueError

@@ -122,17 +122,45 @@ class _Line:
             return result
         self.check()
 
-        async def call() -> Any:
-            found = function(*args, **kwargs)
-            return await found if inspect.isawaitable(found) else found
-
-        future = asyncio.run_coroutine_threadsafe(call(), loop)
+        outcome: concurrent.futures.Future[Any] = concurrent.futures.Future()
         try:
-            return future.result()
+            # Not run_coroutine_threadsafe: Ctrl-C before it returns would leave a call that nobody can cancel.
+            loop.call_soon_threadsafe(_begin, outcome, function, args, kwargs)
+            return outcome.result()
         except concurrent.futures.CancelledError:
             raise NotConnected("closed while waiting", device=self.who) from None
         finally:
-            future.cancel()  # does nothing to one that is done
+            outcome.cancel()  # does nothing to one that is done
+
+
+def _begin(
+    outcome: concurrent.futures.Future[Any], function: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+) -> None:
+    """Call a function, in the loop's thread, and await its result in a task that ends with ``outcome``."""
+    loop = asyncio.get_running_loop()
+
+    async def call() -> Any:
+        found = function(*args, **kwargs)
+        return await found if inspect.isawaitable(found) else found
+
+    def given_up(outcome: concurrent.futures.Future[Any]) -> None:
+        if outcome.cancelled():
+            loop.call_soon_threadsafe(task.cancel)
+
+    def ended(task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
+            outcome.cancel()
+        if not outcome.set_running_or_notify_cancel():
+            return
+        if error is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(task.result())
+
+    task = loop.create_task(call())
+    task.add_done_callback(ended)
+    outcome.add_done_callback(given_up)
 
 
 _portal = _Portal()

@@ -38,7 +38,10 @@ class Limits:
     max_reply_line: int = _count(
         40 * _MIB, "bytes of one line that a client accepts; 16 MiB of NULs are 32 on the wire"
     )
-    read_chunk: int = _count(64 * _KIB, "bytes held unread of what a peer sent; twice as many: the socket is left alone")
+    max_arguments: int = _count(250_000, "arguments of one message, 20 ms to take apart; more: malformed")
+    read_chunk: int = _count(
+        64 * _KIB, "bytes held unread of what a peer sent; twice as many: the socket is left alone"
+    )
     parse_chunk: int = _count(16 * _KIB, "bytes parsed at once, 5 ms for the worst; then the others have a turn")
 
     # One connection
@@ -90,6 +93,4 @@ class Limits:
         100, "requests under way at once while one is made for each of many sensors; more: they wait"
     )
     resync_interval: float = _bound(0.1, "seconds between two readings of a device's whole lists; sooner: it waits")
-    max_single_changes: int = _count(
-        20, "sensors or requests asked for one by one; more: all of them at once"
-    )
+    max_single_changes: int = _count(20, "sensors or requests asked for one by one; more: all of them at once")

@@ -7,13 +7,16 @@ often as it likes is counted and told at a bounded rate.
 from __future__ import annotations
 
 import logging
+import sys
+import traceback
 from collections.abc import Callable
 
-__all__ = ["TroubleLog", "logger", "printable", "report_exception"]
+__all__ = ["TroubleLog", "logger", "plain", "printable", "report_exception"]
 
 logger = logging.getLogger("katcp_aio")  #: the parent of every logger of this library
 
 _LONGEST = 200  # characters of a peer's text in one log line
+_LONGEST_CODE = 400  # characters of one line of a traceback
 
 # C0, DEL and C1 controls, the two Unicode line ends and the controls of writing direction: none of them may move a
 # cursor, forge a second line or make one read otherwise than it is.
@@ -32,9 +35,21 @@ def printable(text: object, longest: int = _LONGEST) -> str:
     return text.translate(_ESCAPES).encode("utf-8", "backslashreplace").decode()
 
 
+def plain(text: object, longest: int = _LONGEST) -> str:
+    """Return ``text`` as :func:`printable` does and in ASCII, as texts for people are to be on the wire (section 2)."""
+    return printable(text, longest).encode("ascii", "backslashreplace").decode("ascii")
+
+
 def report_exception(what: str, *args: object) -> None:
-    """Log the exception that is being handled, with its traceback, for trouble that no caller is there to be told."""
-    logger.error(what, *args, exc_info=True)  # noqa: LOG014 - its caller is the handler
+    """Log the exception that is being handled, with its traceback, for trouble that no caller is there to be told.
+
+    The text of the exception may be a peer's: the traceback is indented, so that none of its lines passes for a line of
+    the log, and has no control characters in it.
+    """
+    record = logger.makeRecord(logger.name, logging.ERROR, "", 0, what, args, sys.exc_info())
+    record.exc_text = "\n".join("  " + printable(line, _LONGEST_CODE) for line in traceback.format_exc().splitlines())
+    if logger.isEnabledFor(logging.ERROR):
+        logger.handle(record)
 
 
 class TroubleLog:

@@ -327,7 +327,7 @@ async def test_a_listener_is_given_what_came_before_and_what_comes_in_order(join
     peer.send("#a", "#b")
     await manual_clock.settle()
     heard = []
-    listening = asyncio.ensure_future(connection.listen(lambda messages: heard.extend(messages)))
+    listening = asyncio.ensure_future(connection.listen(heard.extend))
     await manual_clock.settle()
     peer.send("#c")
     peer.send_raw(b"#d\n#")
@@ -387,7 +387,7 @@ async def test_what_a_listener_raises_is_raised_where_it_is_awaited(join, manual
 
 @pytest.mark.parametrize("end", ["abort", "begin_close"])
 async def test_a_listener_hears_of_the_end(join, manual_clock, end):
-    connection, peer = join()
+    connection, _ = join()
     listening = asyncio.ensure_future(connection.listen(lambda messages: False))
     await manual_clock.settle()
     getattr(connection, end)()

@@ -346,3 +346,24 @@ async def test_bytes_that_are_no_text_are_refused_wherever_an_argument_can_stand
             assert code in (b"ok", b"fail", b"invalid")
     assert (await peer.ask(b"?echo " + odd))[-1].arguments == (b"ok", b"\0\x1b[2J\xff\xfe\x80")
     assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("odd", ["é", r"\e[2J", "x" * 100_000])
+async def test_texts_for_people_are_short_and_plain_ascii_whatever_the_client_said(serve, odd):
+    """5.1, section 2: printable ASCII, and the ends of lines."""
+    peer = await greeted(await serve(Device()))
+    for line in (
+        f"?sensor-list {odd}",
+        f"?sensor-value /{odd}(/",
+        f"?sensor-sampling {odd} event",
+        f"?sensor-sampling rate,{odd} event",
+        f"?sensor-sampling rate {odd}",
+        f"?sensor-sampling rate period {odd}",
+        f"?help {odd}",
+        f"?log-level {odd}",
+        f"?request-timeout-hint {odd}",
+    ):
+        (reply,) = await peer.ask(line)
+        text = reply.arguments[1].decode("ascii")
+        assert text.isprintable()
+        assert len(text) < 400

@@ -301,3 +301,20 @@ def test_after_anything_the_next_line_is_read(junk):
     parser.feed(junk)
     parser.feed(b"\n")
     assert parser.feed(b"?watchdog[1]\n") == [Message.request("watchdog", mid=1)]
+
+
+# --- too many arguments ---
+
+
+def test_a_message_with_too_many_arguments_is_malformed_and_what_can_be_answered_is_kept():
+    parser = MessageParser(max_arguments=5)
+    fine, many, tabs, after = parser.feed(b"?a[1] 1 2 3 4 5\n?b[2] 1 2 3 4 5 6\n#c\t1\t2\t3\t4\t5\t6\n?d\n")
+    assert fine.arguments == (b"1", b"2", b"3", b"4", b"5")
+    assert (str(many), many.type, many.name, many.mid) == (
+        "more than 5 arguments at byte 5",
+        MessageType.REQUEST,
+        "b",
+        2,
+    )
+    assert isinstance(tabs, MalformedMessage)
+    assert after == Message.request("d")

@@ -100,7 +100,7 @@ class Connection:
         self._reader = reader
         self._writer = writer
         self._reading = cast("asyncio.Transport", writer.transport)  # the same: a StreamWriter shows half of it
-        self._parser = MessageParser(limits.max_line if max_line is None else max_line)
+        self._parser = MessageParser(limits.max_line if max_line is None else max_line, limits.max_arguments)
         self._chunk = min(limits.parse_chunk, limits.read_chunk)
         self._large = limits.read_chunk
         self._high = limits.write_high

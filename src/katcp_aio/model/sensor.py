@@ -167,7 +167,7 @@ class Sensor(Nameplate[T]):
 
         A reading that is still the one from the constructor is stamped again, so that it fits those to come.
         """
-        if self._clock is not SYSTEM_CLOCK:
+        if self._clock is not SYSTEM_CLOCK or clock is SYSTEM_CLOCK:
             return
         self._clock = clock
         if self._staleness is not None:

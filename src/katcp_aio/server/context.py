@@ -43,7 +43,8 @@ class RequestLogger(logging.LoggerAdapter[Any]):
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Put client and request behind the text."""
         extra = self.extra or {}
-        return f"{msg} [{extra['client']} ?{extra['request']}]", kwargs
+        who = f"{extra['client']} ?{extra['request']}".replace("%", "%%")  # the path of a Unix socket may have one
+        return f"{msg} [{who}]", kwargs
 
 
 class RequestContext:

@@ -72,6 +72,7 @@ class Listeners:
         self._backlog = limits.accept_backlog
         self._servers: list[asyncio.AbstractServer] = []
         self._last_port = 0
+        self._inode = 0  # of the Unix socket, as its file
         self.addresses: tuple[Address, ...] = ()  #: of the TCP sockets, in the order they were opened
 
     @property
@@ -93,6 +94,7 @@ class Listeners:
             elif self._path is not None:
                 loop = asyncio.get_running_loop()
                 await self._listen(await loop.create_unix_server(self._factory, self._path, **self._options))
+                self._inode = os.stat(self._path).st_ino  # noqa: PTH116 - the path may be one that pathlib would change
             else:
                 await self._open_tcp(port)
         finally:
@@ -144,7 +146,8 @@ class Listeners:
             sock.close()
         if self._path is not None and servers:
             with contextlib.suppress(OSError):
-                os.unlink(self._path)  # noqa: PTH108 - the path may be one that pathlib would change
+                if os.stat(self._path).st_ino == self._inode:  # noqa: PTH116 - else it is another server's by now
+                    os.unlink(self._path)  # noqa: PTH108 - as above
 
 
 def short_of_files(sock: Any) -> bool:

@@ -6,6 +6,7 @@ Those about sensors are in :mod:`.sensor_requests`. Which of them exist in which
 from __future__ import annotations
 
 from ..errors import FailReply
+from ..reports import plain
 from ..wire.dialect import UNKNOWN_REQUEST
 from .base import DeviceBase
 from .context import RequestContext
@@ -70,7 +71,7 @@ class StandardRequests(DeviceBase):
         if name is None:
             return list(self.handlers.values())
         if name not in self.handlers:
-            raise FailReply(UNKNOWN_REQUEST.format(name))
+            raise FailReply(UNKNOWN_REQUEST.format(plain(name)))
         return [self.handlers[name]]
 
     def request_log_level(self, ctx: RequestContext, level: LogLevel | None = None) -> LogLevel:

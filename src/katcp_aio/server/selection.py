@@ -10,6 +10,7 @@ from ..errors import FailReply
 from ..limits import Limits
 from ..model.sensor import Sensor
 from ..model.sensorset import SensorSet
+from ..reports import plain
 from ..wire.dialect import UNKNOWN_SENSOR
 from .patterns import compile_pattern
 from .turns import Turns
@@ -48,7 +49,7 @@ class SensorFinder:
         """Return the sensor of a name. Raises FailReply if there is none."""
         name = raw.decode("utf-8", "backslashreplace")
         if name not in self._sensors:
-            raise FailReply(UNKNOWN_SENSOR.format(name))
+            raise FailReply(UNKNOWN_SENSOR.format(plain(name)))
         return self._sensors[name]
 
     async def find(self, raw: bytes | None, turns: Turns) -> list[Sensor[Any]]:

@@ -12,6 +12,7 @@ from ..errors import ConnectionLost, FailReply
 from ..limits import Limits
 from ..model.sensor import Sensor
 from ..model.strategies import Strategy
+from ..reports import plain
 from ..wire.dialect import UNKNOWN_SENSOR
 from .base import DeviceBase
 from .context import RequestContext
@@ -94,7 +95,7 @@ class SensorRequests(DeviceBase):
         names = dict.fromkeys(names)
         found = list(map(self.sensors.get, names))
         if None in found:
-            raise FailReply(UNKNOWN_SENSOR.format(list(names)[found.index(None)]))
+            raise FailReply(UNKNOWN_SENSOR.format(plain(list(names)[found.index(None)])))
         return found
 
     def _make(

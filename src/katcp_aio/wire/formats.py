@@ -16,7 +16,7 @@ from collections.abc import Callable
 from decimal import Context, Decimal
 from typing import Any
 
-from ..reports import printable
+from ..reports import plain, printable
 from .dialect import Dialect
 
 __all__ = [
@@ -45,7 +45,7 @@ _LONGEST = 60  # characters of a value in an error text
 
 def bad_value(raw: bytes, kind: str) -> ValueError:
     """Return the error for an argument that cannot be read as ``kind``, fit for the wire and for a log."""
-    return ValueError(f"'{printable(raw, _LONGEST)}' is no {printable(kind)}")
+    return ValueError(f"'{plain(raw, _LONGEST)}' is no {plain(kind)}")
 
 
 def shown(value: object) -> str:

@@ -11,6 +11,7 @@ from .message import KEPT, Message, parse_line, read_head
 
 __all__ = ["MessageParser"]
 
+_LIMITS = Limits()
 _CR, _LF = b"\r\n"
 _MOST_PIECES = 1024  # of an unfinished line, before they are put together: a byte alone costs ten
 
@@ -20,12 +21,14 @@ class MessageParser:
 
     Args:
         max_line: bytes of a line without its end; a longer one is dropped up to its end and reported once.
+        max_arguments: of one message; one with more is malformed.
     """
 
-    __slots__ = ("_after_cr", "_merged", "_pending", "_size", "max_line")
+    __slots__ = ("_after_cr", "_merged", "_pending", "_size", "max_arguments", "max_line")
 
-    def __init__(self, max_line: int | None = None) -> None:
-        self.max_line = Limits().max_line if max_line is None else max_line
+    def __init__(self, max_line: int | None = None, max_arguments: int | None = None) -> None:
+        self.max_line = _LIMITS.max_line if max_line is None else max_line
+        self.max_arguments = _LIMITS.max_arguments if max_arguments is None else max_arguments
         self._pending: list[bytes] = []  # the unfinished line, as it came: a bytearray takes ten times as long to grow
         self._merged = 0  # of these, how many were put together from smaller ones, so that its size is its cost
         self._size = 0  # its length; over the bound: it was reported, and the rest of it is being dropped
@@ -53,11 +56,14 @@ class MessageParser:
         if lines:
             if self._size:
                 lines[0] = self._complete(lines[0])
-            limit = self.max_line
+            limit, most = self.max_line, self.max_arguments
             for line in lines:
-                if len(line) > limit:
+                size = len(line)
+                if size > limit:
                     out.append(_too_long(line, limit))
-                elif line:
+                elif size > most and line.count(b" ") + line.count(b"\t") > most:
+                    out.append(_too_many(line, most))
+                elif size:
                     try:
                         out.append(parse_line(line))
                     except MalformedMessage as error:
@@ -106,6 +112,12 @@ class MessageParser:
         if data:
             self._after_cr = data.endswith(b"\r")
         return data.replace(b"\r\0", b"\r").replace(b"\r", b"\n")
+
+
+def _too_many(line: bytes, most: int) -> MalformedMessage:
+    """Report a line that would take too long to take apart."""
+    kind, name, mid, end = read_head(line[:KEPT])
+    return MalformedMessage(f"more than {most} arguments", end, line[:KEPT], type=kind, name=name, mid=mid)
 
 
 def _too_long(line: bytes, limit: int) -> LineTooLong:
