@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidReply
+from ..reports import plain
 from ..wire.dialect import UNKNOWN_REQUEST
 from .names import OwnNames
 
@@ -39,4 +40,4 @@ class DeviceHooks(OwnNames):
 
     async def unhandled_request(self, ctx: RequestContext, *arguments: bytes) -> object:
         """Answer a request that has no handler, as a handler would; by default it is invalid."""
-        raise InvalidReply(UNKNOWN_REQUEST.format(ctx.message.name))
+        raise InvalidReply(UNKNOWN_REQUEST.format(plain(ctx.message.name)))
