@@ -137,6 +137,8 @@ def _begin(
     outcome: concurrent.futures.Future[Any], function: Callable[..., Any], args: Any, kwargs: dict[str, Any]
 ) -> None:
     """Call a function, in the loop's thread, and await its result in a task that ends with ``outcome``."""
+    if outcome.cancelled():
+        return
     loop = asyncio.get_running_loop()
 
     async def call() -> Any:
