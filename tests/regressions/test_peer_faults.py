@@ -362,6 +362,7 @@ async def test_texts_for_people_are_short_and_plain_ascii_whatever_the_client_sa
         f"?help {odd}",
         f"?log-level {odd}",
         f"?request-timeout-hint {odd}",
+        f"?{'x' * len(odd)}",
     ):
         (reply,) = await peer.ask(line)
         text = reply.arguments[1].decode("ascii")

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConnectionLost, FailReply, InvalidReply, KatcpError, MalformedMessage
-from ..reports import printable, report_exception
+from ..reports import plain, printable, report_exception
 from ..wire.datatypes import Timestamp
 from ..wire.message import Message, MessageType
 from .context import RequestContext, format_line
@@ -101,7 +101,7 @@ def refuse(context: RequestContext) -> None:
     """Answer a request that its client may not make."""
     client, name = context.client, context.message.name
     client.server.trouble.tell("refused", "client %s may not ask ?%s", client.description, name)
-    context.refuse("fail", f"?{name} is not allowed for this client")
+    context.refuse("fail", f"?{plain(name)} is not allowed for this client")
 
 
 def answer_stray(client: ClientConnection, message: Message | MalformedMessage) -> None:
