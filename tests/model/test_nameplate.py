@@ -69,12 +69,15 @@ def test_a_reading_as_each_version_writes_it():
         ({"status": "warn"}, TypeError, "a status is a Status"),
         ({"nominal": (2, 1)}, ValueError, "no values in it"),
         ({"auto": "none"}, ValueError, "auto cannot mean"),
+        ({"auto": ("period", -1)}, ValueError, "period must be above zero"),
+        ({"auto": ("event-rate", 1)}, ValueError, "expected 2 parameters for event-rate"),
+        ({"type": str, "auto": ("differential", 1)}, ValueError, "differential is for integer and float sensors only"),
         ({"stale_after": 0}, ValueError, "stale_after"),
     ],
 )
 def test_what_is_wrong_raises_where_the_sensor_is_made(options, error, text):
     with pytest.raises(error, match=text):
-        Sensor(float, **({"name": "it"} | options))
+        Sensor(**({"type": float, "name": "it"} | options))
 
 
 def test_what_is_said_cannot_be_changed():

@@ -15,6 +15,7 @@ from ..wire.valuetype import ValueType
 from .checks import check_auto, check_name, check_text
 from .ranges import Ranges
 from .reading import Reading
+from .strategies import strategies
 
 __all__ = ["Nameplate"]
 
@@ -45,6 +46,8 @@ class Nameplate(Generic[T]):
         self._units = check_text(units, "units", name)
         self._ranges = Ranges.make(self._type, nominal, warn)
         self._auto = check_auto(auto)
+        if self._auto is not None and self._auto[0] in strategies.rows:  # what one server alone has is not known here
+            strategies.maker("auto", ())(self)
 
     @property
     def name(self) -> str:
