@@ -597,6 +597,24 @@ async def test_a_callback_that_raises_concerns_nobody_else(caplog):
         assert caplog.text.count("ZeroDivisionError") == 2
 
 
+async def test_a_device_that_greets_late_is_read_and_sampled_anew_as_it_speaks():
+    table = {"temp": FakeSensor("float", 30.5, timestamp=2.5)}
+    async with (
+        FakeDevice("4.0", banner=(), sensors=table) as fake,
+        DeviceClient("fake", connector=fake.connector) as device,
+    ):
+        assert device.dialect.version == "5.0"  # assumed
+        await device.sensor.temp.sample("period", 1.5)
+        assert fake.sampling("temp") == [(b"period", b"1.5")]  # 1 ms, to it
+        fake.send("#version board-1", "#build-state today")
+        await settle()
+        assert device.dialect.version == "4.0"
+        await asyncio.get_running_loop().clock.advance(1)
+        assert fake.sampling("temp") == [(b"period", b"1500")]
+        assert device.sensor.temp.reading == Reading(2.5, Status.NOMINAL, 30.5)
+        assert (await device.sensor.temp.read()).timestamp == 2.5
+
+
 async def test_a_device_that_comes_back_as_another_is_met_anew():
     other = {"rate": FakeSensor("float", 4.0, timestamp=7.5), "only": FakeSensor()}
     async with FakeDevice(sensors=sensors()) as first, FakeDevice("4.0", sensors=other) as second:

@@ -22,6 +22,7 @@ from .following import Condition
 from .host import Host
 from .inventory import Changes
 from .names import Directory, NameSpace
+from .negotiation import GREETING
 from .remote_sensor import RemoteSensor
 from .requests import RequestFunction, request_function
 from .sampler import sweep
@@ -85,6 +86,8 @@ class DeviceClient(Client):
         self.on_inform("sensor-status", self._table.take)
         for name in sorted(INTERFACE_CHANGED):
             self.on_inform(name, self._sync.interface_changed)
+        for name in GREETING:
+            self.on_inform(name, self._sync.greeted)
 
     def _name(self) -> str:
         return self.description

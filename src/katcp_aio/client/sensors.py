@@ -46,15 +46,16 @@ class SensorTable:
 
     # The list
 
-    def speak(self, dialect: Dialect) -> None:
-        """Read times and values as ``dialect`` writes them from now on."""
+    def speak(self, dialect: Dialect) -> bool:
+        """Read times and values as ``dialect`` writes them from now on; return whether that is another than before."""
         if dialect == self._dialect:
-            return
+            return False
         self._dialect = dialect
         self._read_time = _time_reader(dialect)
         self._decoders.clear()
         for sensor in self.by_name.values():
             sensor.use(*self._decoder(sensor.info), self._read_time)
+        return True
 
     def rows(self) -> dict[str, SensorInfo]:
         """Return the rows as they were last taken."""

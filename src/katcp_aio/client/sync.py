@@ -111,6 +111,12 @@ class Synchroniser:
         self._scope.add(inform.arguments)
         self._wake.set()
 
+    def greeted(self, _inform: Message) -> None:
+        """Take note of a greeting that came late: who speaks otherwise than was assumed is read anew, times and all."""
+        if self.ready and self._table.speak(self._client.dialect):
+            self._scope = Scope(everything=True)
+            self._wake.set()
+
     def connection_made(self) -> None:
         """Take note that the device is there: it knows nothing of this client, and may be another than before."""
         self._epoch += 1
