@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import enum
 import inspect
 
 import pytest
@@ -422,6 +423,15 @@ async def test_wait_for_a_value_borrows_the_sensor_and_gives_it_back():
         await settle()
         assert fake.sampling("mode") == []
         assert asked(fake, "sensor-sampling") == [["mode", "event"], ["mode", "none"]]
+
+
+async def test_the_member_of_an_enum_is_its_name_on_the_wire():
+    mode = enum.Enum("Mode", ["IDLE", "FAST_SLEW"])
+    table = {"mode": FakeSensor("discrete", "fast-slew", ("idle", "fast-slew"))}
+    async with pair(table=table) as (_, device):
+        assert (await device.wait_for("mode", mode.FAST_SLEW, timeout=1)).value == "fast-slew"
+        with pytest.raises(TimeoutError):
+            await device.wait_for("mode", mode.IDLE, timeout=1)
 
 
 async def test_wait_for_says_what_the_sensor_read_when_its_time_is_over():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import weakref
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -13,6 +14,7 @@ from ..errors import UsageError
 from ..model.reading import Reading, Status
 from ..model.stream import Stream
 from ..reports import printable
+from ..wire.values import encode
 from .wishes import Loan, Sampling
 
 __all__ = ["Condition", "Readings", "is_met", "wait_for"]
@@ -58,6 +60,8 @@ def is_met(condition: Condition, reading: Reading[Any]) -> bool:
         return False
     if callable(condition) and not isinstance(condition, type):
         return bool(condition(reading))
+    if isinstance(condition, enum.Enum) and isinstance(reading.value, str):  # an option of a discrete
+        return encode(condition) == reading.value.encode()
     return bool(reading.value == condition)
 
 

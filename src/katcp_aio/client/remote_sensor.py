@@ -278,7 +278,8 @@ class RemoteSensor:
 
         Args:
             condition: a value, a :class:`Status`, or ``predicate(reading)``. Values and predicates are held against
-                valid readings only: the last value of a device that is away is not what the sensor reads.
+                valid readings only: the last value of a device that is away is not what the sensor reads. A member of
+                an Enum stands for its name on the wire.
             timeout: seconds; None: no end.
 
         A sensor that nobody samples is sampled by ``event`` for as long as this waits (``auto``, if the device has no
