@@ -61,7 +61,7 @@ class MessageParser:
                 size = len(line)
                 if size > limit:
                     out.append(_too_long(line, limit))
-                elif size > most and line.count(b" ") + line.count(b"\t") > most:
+                elif size > most and _has_more(line, most):
                     out.append(_too_many(line, most))
                 elif size:
                     try:
@@ -112,6 +112,13 @@ class MessageParser:
         if data:
             self._after_cr = data.endswith(b"\r")
         return data.replace(b"\r\0", b"\r").replace(b"\r", b"\n")
+
+
+def _has_more(line: bytes, most: int) -> bool:
+    """Return whether a line has more blanks than that; looked for before they are counted: most long lines have one."""
+    if line.find(b" ", line.find(b" ") + 1) < 0 and line.find(b"\t") < 0:
+        return False
+    return line.count(b" ") + line.count(b"\t") > most
 
 
 def _too_many(line: bytes, most: int) -> MalformedMessage:
