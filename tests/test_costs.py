@@ -25,7 +25,7 @@ LIMITS = Limits(batch_time=60.0)  # no turn ends for its time, of which a profil
 CEILINGS = {
     "?watchdog": 15,
     "?watchdog with an id": 27,
-    "?echo of three arguments": 48,
+    "?echo of three arguments": 50,
     "typed, plain handler": 48,
     "typed, async handler": 49,
     "update that nobody samples": 6.5,
@@ -33,7 +33,7 @@ CEILINGS = {
     "update and subscriber, bursts of 20": 11,
     "parsed message": 13,
     "sensor-status inform built and formatted": 36,
-    "reply built and formatted": 20,
+    "reply built and formatted": 21,
     "client's request in flight": 43,
     "client's request, one after another": 58,
     "inform given to a callback": 18,

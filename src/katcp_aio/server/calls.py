@@ -39,13 +39,13 @@ def call_handler(context: RequestContext) -> None:
         context.refuse("fail", "request cancelled")
 
 
-async def await_handler(context: RequestContext) -> bool:
-    """Run a handler that may wait, in the current task, and send its reply; return whether the task may go on.
+async def await_handler(context: RequestContext, task: asyncio.Task[object]) -> bool:
+    """Run a handler that may wait, in ``task``, the current one, and send its reply; return whether it may go on.
 
     One that was cancelled may not: whoever did it waits for it to end, as does a loop that is shut down.
     """
     handler, arguments = context.handler, context.message.arguments
-    context.task = task = asyncio.current_task()
+    context.task = task
     try:
         if handler.bind is None and not arguments:
             result = handler.call(context)
@@ -57,7 +57,7 @@ async def await_handler(context: RequestContext) -> bool:
     except asyncio.CancelledError:  # of the task, or of something that the handler waited for
         context.refuse("fail", "request cancelled")
     context.task = None  # who cancels it too late is not to hit what it does next
-    return task is None or not task.cancelling()
+    return not task.cancelling()
 
 
 async def _iterate(context: RequestContext, rows: AsyncGenerator[Any, None]) -> int | None:

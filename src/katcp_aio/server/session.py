@@ -166,9 +166,11 @@ class ClientConnection:
 
     async def _run(self, lead: object, *, first: bool) -> None:
         """Read and answer until another task has the lead, or the client is done."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is always run in one
         try:
             if first:
-                self._hook = asyncio.current_task()
+                self._hook = task
                 await self.server.client_ready(self)
                 self._hook = None
             connection, batch = self.connection, self._batch
@@ -183,7 +185,7 @@ class ClientConnection:
                     if not messages:
                         break
                     batch.extend(messages)
-                if not await self._answer_batch(lead):
+                if not await self._answer_batch(lead, task):
                     return
         except ConnectionLost:
             pass
@@ -196,8 +198,8 @@ class ClientConnection:
         self._lead = None
         self._stopping = True
 
-    async def _answer_batch(self, lead: object) -> bool:
-        """Answer what was read, for one turn; return whether this task still has the lead.
+    async def _answer_batch(self, lead: object, task: asyncio.Task[object]) -> bool:
+        """Answer what was read, for one turn, in ``task``, the current one; return whether it still has the lead.
 
         Per request: one lookup, the arguments, one call, one append to a list; see docs/explanation/performance.md.
         """
@@ -219,10 +221,10 @@ class ClientConnection:
                     elif handler.kind == "plain":
                         call_handler(context)
                     else:
-                        if not await await_handler(context):
-                            return self._give_up(lead)
+                        if not await await_handler(context, task):
+                            return self._give_up(lead, task)
                         if self._lead is not lead:
-                            return self._resume(lead)
+                            return self._resume(lead, task)
                         if context.held:
                             return True
                 if self._monotonic() >= self._turn_ends or connection.paused or self._stopping:
@@ -252,21 +254,17 @@ class ClientConnection:
         else:
             self._lead = None  # the client is not read until one of them ends
 
-    def _resume(self, lead: object) -> bool:
+    def _resume(self, lead: object, task: asyncio.Task[object]) -> bool:
         """The handler of a task without the lead has ended: take the lead if nobody has it."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._waiting.pop(task, None)
+        self._waiting.pop(task, None)
         if self._lead is None and not self._stopping and not self.connection.lost:
             self._lead = lead
             return True
         return False
 
-    def _give_up(self, lead: object) -> bool:
+    def _give_up(self, lead: object, task: asyncio.Task[object]) -> bool:
         """The handler of a task was cancelled, and the task ends: another has the lead in its place, if nobody has."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._waiting.pop(task, None)
+        self._waiting.pop(task, None)
         if self._lead is lead:
             self._lead = self._current = None
         if self._lead is None and not self._stopping and not self.connection.lost:

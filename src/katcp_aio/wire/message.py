@@ -11,7 +11,7 @@ import re
 from typing import Final, NamedTuple, TypeVar
 
 from ..errors import MalformedMessage
-from .escapes import ESCAPES, SPECIAL, escape_all, unescape_known
+from .escapes import ESCAPES, escape_all, unescape_known
 from .values import registry
 
 __all__ = ["KEPT", "MAX_MID", "Message", "MessageType", "parse_line", "read_head", "write_line"]
@@ -153,14 +153,7 @@ class Message(_Fields):
         head = kind.heads.get(name) or kind.head(name)
         if not arguments:
             return head + b"\n" if mid is None else b"%b[%d]\n" % (head, mid)
-        body = b" ".join(arguments)
-        # One look at all arguments together: without special characters, only the blanks between them go missing.
-        if (
-            len(body) > _LONG
-            or len(body) - len(body.translate(None, SPECIAL)) != len(arguments) - 1
-            or b"" in arguments
-        ):
-            body = escape_all(arguments)
+        body = escape_all(arguments)
         # join() is as quick as % for a short line, and takes a fiftieth of its time for a megabyte.
         return b"".join((head, b" " if mid is None else b"[%d] " % mid, body, b"\n"))
 
