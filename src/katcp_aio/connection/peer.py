@@ -10,18 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import async_timeout
 
-from ..errors import ConnectionLost
+from ..errors import ConnectionLost, MalformedMessage
 from ..limits import Limits
+from ..wire.datatypes import Address
 from ..wire.message import Message
 from ..wire.parser import MessageParser
-from .address import name_peer
-
-if TYPE_CHECKING:
-    from ..errors import MalformedMessage
+from .address import find_address, name_peer
 
 __all__ = ["Connection"]
 
@@ -36,7 +34,6 @@ class Connection:
             None for no bound. A client has none: it may have to send a device many megabytes at once.
 
     Attributes:
-        address: the peer's, or None where it has none (Unix sockets, memory).
         description: the peer, for people: ``127.0.0.1:5000``.
         closing: closing has begun: nothing more is written, and what comes in is dropped.
         lost: the transport is gone.
@@ -71,7 +68,6 @@ class Connection:
         "_unread",
         "_writer",
         "_written",
-        "address",
         "closing",
         "description",
         "eof",
@@ -92,7 +88,7 @@ class Connection:
         max_backlog: int | None = None,
     ) -> None:
         self.limits = limits
-        self.address, self.description = name_peer(writer)
+        self.description = name_peer(writer)
         self.closing = self.lost = self.eof = self.paused = False
         self.reason: str | None = None
         self.error: Exception | None = None
@@ -120,6 +116,11 @@ class Connection:
         self._closing_watch: asyncio.TimerHandle | None = None
         self._lost_callbacks: list[Callable[[], None]] = []
         writer.transport.set_write_buffer_limits(high=limits.write_high, low=limits.write_low)
+
+    @property
+    def address(self) -> Address | None:
+        """The peer's address, or None where it has none (Unix sockets, memory)."""
+        return find_address(self._writer)
 
     # Input
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import socket
 import ssl as ssl_module
 from collections.abc import Callable
@@ -119,16 +119,23 @@ def _prepare_socket(sock: socket.socket | None, limits: Limits) -> None:
     """Have small messages leave at once, and a peer that vanished noticed; sockets other than TCP have neither."""
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    with contextlib.suppress(OSError):
+    try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (
+        for option, value in _keepalive_options(limits):
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+    except OSError:  # the connection is gone already, or this system knows an option by name only
+        pass
+
+
+@functools.lru_cache(maxsize=16)
+def _keepalive_options(limits: Limits) -> tuple[tuple[int, int], ...]:
+    """Return the options of TCP that this system has, with their values; looked for once."""
+    wanted = (
         ("TCP_KEEPIDLE", limits.keepalive_idle),
         ("TCP_KEEPINTVL", limits.keepalive_interval),
         ("TCP_KEEPCNT", limits.keepalive_count),
         # Data that nobody acknowledges ends the connection as soon as silence that nobody answers would.
         ("TCP_USER_TIMEOUT", 1000 * (limits.keepalive_idle + limits.keepalive_interval * limits.keepalive_count)),
-    ):
-        if hasattr(socket, name):
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    )
+    return tuple((getattr(socket, name), value) for name, value in wanted if hasattr(socket, name))

@@ -84,11 +84,11 @@ class Clientele:
         connection.on_lost(lambda: self._closing.discard(connection))
 
     def _admit(self, client: ClientConnection) -> None:
-        if self._multi_client:
+        if self._multi_client and self.clients:  # the first has nobody to be announced to
             if not self._newcomers:
                 asyncio.get_running_loop().call_soon(self._announce_when_all_came, 0, _MOST_TURNS)
             self._newcomers.append(client)
-        else:
+        elif not self._multi_client:
             for other in list(self.clients):
                 other.disconnect(f"New client connected from {client.description}")
         self.clients[client] = None
