@@ -307,14 +307,19 @@ class Sensor(Nameplate[T]):
         pending: list[Reading[T]] = []
         self._pending = pending
         try:
-            for _ in range(_MOST_ROUNDS):
-                self._tell(reading)
-                if not pending:
-                    return
-                reading = pending.pop(0)
-            raise UsageError(f"observers of sensor {self._name!r} set it again each time it is set")
+            self._tell(reading)
+            if pending:
+                self._tell_all(pending)
         finally:
             self._pending = None
+
+    def _tell_all(self, pending: list[Reading[T]]) -> None:
+        """Tell of what observers have set while they were told, and what they set then."""
+        for _ in range(_MOST_ROUNDS):
+            self._tell(pending.pop(0))
+            if not pending:
+                return
+        raise UsageError(f"observers of sensor {self._name!r} set it again each time it is set")
 
     def _tell(self, reading: Reading[T]) -> None:
         observers = self._observers
