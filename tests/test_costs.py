@@ -33,7 +33,7 @@ CEILINGS = {
     "update and subscriber, bursts of 20": 11,
     "parsed message": 13,
     "sensor-status inform built and formatted": 36,
-    "reply built and formatted": 21,
+    "reply built and formatted": 22,
     "client's request in flight": 43,
     "client's request, one after another": 58,
     "inform given to a callback": 18,
