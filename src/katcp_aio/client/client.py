@@ -53,8 +53,8 @@ class Client:
         timeout: s that a request or a wait may take unless it says otherwise, connecting included; None: any time.
         reconnect: how long to wait between attempts to connect; None: there is one attempt, and one connection.
         protocol: what the device speaks, as ``"5.1-MI"``, if its greeting is not to decide.
-        heartbeat: s of silence after which the device is asked ?watchdog; after two without an answer the connection
-            is made anew. None: never; TCP's own keep-alive is always on.
+        heartbeat: s of silence after which the device is asked ?watchdog; after two without an answer, 3 to 4 times
+            as long, the connection is made anew. None: never; TCP's own keep-alive is always on.
         ssl: context for TLS.
         limits: bounds.
         clock: where the time comes from.
