@@ -1,9 +1,14 @@
+import asyncio
+import os
 import signal
 import subprocess
 import sys
 import textwrap
 
 import pytest
+
+from katcp_aio import DeviceServer, run
+from katcp_aio.testing import Peer
 
 PROGRAM = textwrap.dedent(
     """
@@ -92,3 +97,69 @@ def test_what_a_service_raises_comes_out():
     assert process.returncode == 1
     assert err.rstrip().endswith("RuntimeError: the hardware is gone")
     assert "stopping" in out
+
+
+class Stopping(DeviceServer):
+    """Gets a signal as soon as it serves, and another while it stops, if there is one more."""
+
+    VERSION = "device-1.0"
+    BUILD_STATE = "device-1.0.2"
+
+    def __init__(self, *signals):
+        super().__init__("127.0.0.1", 0)
+        self.signals = list(signals)
+        self.enough = lambda: True
+
+    def next_signal(self):
+        if self.signals:
+            os.kill(os.getpid(), self.signals.pop(0))
+
+    async def on_start(self):
+        self.add_service_task(self.work())
+
+    async def work(self):
+        self.next_signal()
+        await asyncio.Event().wait()
+
+    async def on_stop(self):
+        self.next_signal()
+        while not self.enough():
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_returns_after_a_signal_and_leaves_the_signals_as_they_were(number):
+    before = signal.getsignal(number)
+    device = Stopping(number)
+    run(device)
+    assert not device.running
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_signal_does_not_wait_for_what_stops(monkeypatch):
+    codes = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    device = Stopping(signal.SIGTERM, signal.SIGINT)
+    device.enough = lambda: codes
+    run(device)
+    assert codes == [128 + signal.SIGINT]
+
+
+class WithoutSignals(asyncio.SelectorEventLoop):
+    def add_signal_handler(self, *_):
+        raise NotImplementedError
+
+    def remove_signal_handler(self, *_):
+        raise NotImplementedError
+
+
+def test_it_serves_over_a_loop_that_has_no_signals():
+    class Halting(Stopping):
+        async def work(self):
+            peer = await Peer.connect(*self.address)
+            self.replied = (await peer.ask("?halt"))[-1].ok
+            await peer.close()
+
+    device = Halting()
+    run(device, loop_factory=WithoutSignals)
+    assert device.replied
