@@ -1,8 +1,13 @@
+import os
+import re
+import signal
+
 import pytest
 
-from katcp_aio.cli import antenna, main
+from katcp_aio.cli import antenna, demo, main
 from katcp_aio.cli.antenna import Drive
 from katcp_aio.cli.demo import choose_target, reach
+from katcp_aio.cli.following import SensorView
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.6, 3.6, 18, 2160])
@@ -45,3 +50,31 @@ def test_an_antenna_that_does_not_arrive_fails_the_demo(monkeypatch, capsys):
     monkeypatch.setattr(Drive, "step", lambda self, seconds: setattr(self, "target", self.position))
     assert main(["demo", "--seconds", "1"]) == 1
     assert "arrived at" in capsys.readouterr().err
+
+
+def test_a_demo_that_hears_nothing_of_its_sensors_fails(monkeypatch, capsys):
+    monkeypatch.setattr(SensorView, "_take", lambda self, sensor, reading: None)
+    assert main(["demo", "--seconds", "0.3"]) == 1
+    assert "no readings of az.position" in capsys.readouterr().err
+
+
+def test_the_faults_of_the_antenna_are_summed_up(monkeypatch, capsys):
+    monkeypatch.setattr(demo, "FAULT_EVERY", 0.01)
+    assert main(["demo", "--seconds", "0.5"]) == 0
+    faults = re.search(r"^  faults     (.*)$", capsys.readouterr().out, re.MULTILINE)[1]
+    assert faults != "none"
+
+
+def test_serving_tells_where_and_ends_by_a_signal(monkeypatch, capsys):
+    serve_forever = antenna.Antenna.serve_forever
+
+    async def interrupted(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        await serve_forever(self)
+
+    monkeypatch.setattr(antenna.Antenna, "serve_forever", interrupted)
+    assert main(["demo", "--serve"]) == 0
+    out, err = capsys.readouterr()
+    port = re.search(r"^The antenna listens at 127\.0\.0\.1:(\d+);", out)[1]
+    assert f"telnet 127.0.0.1 {port}\n" in out
+    assert err == ""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from katcp_aio.cli import main
+from katcp_aio.cli import demo, main
 from katcp_aio.version import library_version
 
 KATCP = [sys.executable, "-m", "katcp_aio"]
@@ -40,6 +41,14 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"katcp {library_version()}\n"
 
 
+def test_the_package_runs_as_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["katcp", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("katcp_aio", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"katcp {library_version()}\n"
+
+
 def test_help_names_the_commands(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
@@ -47,7 +56,7 @@ def test_help_names_the_commands(capsys):
     assert "demo" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["no-such"], ["demo", "--port", "99999"], ["demo", "--seconds", "x"]])
+@pytest.mark.parametrize("arguments", [[], ["no-such"], ["demo", "--port", "99999"], ["demo", "--seconds", "x"], ["demo", "--seconds", "0"]])
 def test_wrong_usage(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
@@ -80,6 +89,18 @@ def test_what_goes_wrong_is_one_line_and_an_exit_code(capsys):
     assert err.startswith("katcp demo: ")
     assert str(port) in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (BrokenPipeError(), 141)])
+def test_an_end_from_outside_is_told_by_the_exit_code_alone(error, code, monkeypatch, capsys):
+    def interrupted(options):
+        raise error
+
+    monkeypatch.setattr(demo, "main", interrupted)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", sys.stdout)  # after a broken pipe nothing is written to it any more
+        assert main(["demo"]) == code
+    assert capsys.readouterr() == ("", "")
 
 
 def test_ctrl_c_ends_the_demo_at_once():
