@@ -1,9 +1,12 @@
 """The blocking clients, against a scripted device that lives in a thread of its own."""
 
 import asyncio
+import copy
 import inspect
 import signal
+import sys
 import threading
+import time
 
 import pytest
 
@@ -207,3 +210,110 @@ def test_one_that_cannot_connect_leaves_no_thread():
     with pytest.raises(NotConnected), Client("127.0.0.1", 1, timeout=0.05):
         pytest.fail("connected")
     assert "katcp blocking" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_stands_for_the_same_object_wherever_it_came_from(far):
+    with DeviceClient(far.host, far.port) as pump:
+        rate = pump.sensor.rate
+        assert {rate: "the rate"}[pump.sensor["rate"]] == "the rate"
+        assert copy.copy(rate) == rate
+        assert rate != pump.sensor.mode
+        assert repr(rate).startswith("<blocking <RemoteSensor rate float ")
+        assert pump.sensor._ipython_key_completions_() == ["mode", "rate"]
+
+
+def test_something_empty_is_still_something():
+    with DeviceGroup({}) as group:
+        assert group
+        assert len(group) == 0
+
+
+def test_starting_twice_is_an_error_and_closes_nothing(far):
+    client = Client(far.host, far.port)
+    client.start()
+    client.wait_connected(10)
+    with pytest.raises(UsageError, match="cannot take START"):
+        client.start()
+    assert client.request("set-rate", 1).ok
+    client.close()
+    client.close()
+    assert not client.connected
+
+
+def test_connect_returns_a_client_that_is_connected(far):
+    client = Client.connect(far.host, far.port)
+    try:
+        assert client.request("set-rate", 1).ok
+    finally:
+        client.close()
+
+
+def test_a_stream_is_read_to_its_end_step_by_step(far):
+    with Client(far.host, far.port) as client:
+        with client.stream("steps") as stream:
+            assert [next(stream).arguments, next(stream).arguments] == [(b"a",), (b"b",)]
+            with pytest.raises(StopIteration):
+                next(stream)
+        later = client.stream("steps")
+    later.close()  # with nothing left that could close it
+
+
+def test_a_wait_for_a_sensor_ends_when_the_client_is_closed(far):
+    waits = threading.Event()
+    caught = []
+
+    def never(_reading):
+        waits.set()
+        return False
+
+    def wait(rate):
+        try:
+            rate.wait_for(never)
+        except NotConnected as error:
+            caught.append(str(error))
+
+    with DeviceClient(far.host, far.port) as pump:
+        thread = threading.Thread(target=wait, args=(pump.sensor.rate,))
+        thread.start()
+        waits.wait()
+    thread.join()
+    assert len(caught) == 1
+    assert "closed while waiting" in caught[0]
+
+
+def calls_of(thread):
+    """Return the names of the functions that a thread is in, the innermost first."""
+    frame, names = sys._current_frames()[thread], []  # noqa: SLF001 - the way that the interpreter offers
+    while frame is not None:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return names
+
+
+def test_ctrl_c_before_a_call_has_begun_takes_it_back(far):
+    busy, go_on = threading.Event(), threading.Event()
+    main = threading.main_thread().ident
+
+    def interrupt():
+        while "run, result, wait" not in ", ".join(reversed(calls_of(main))):
+            time.sleep(0)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    def block(_inform):
+        busy.set()
+        go_on.wait()
+
+    with Client(far.host, far.port) as client:
+        client.on_inform("ready", block)
+        far.do(far.fake.inform, "ready")
+        busy.wait()
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                client.request("refuse", timeout=None)
+        finally:
+            go_on.set()
+        thread.join()
+        assert client.request("set-rate", 1).ok
+    assert not far.fake.requests.requests("refuse")

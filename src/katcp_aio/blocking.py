@@ -337,7 +337,7 @@ class _Owner(Blocking):
         return cls(*args, **options).__enter__()
 
     def _begin(self, start: Callable[[], Any]) -> None:
-        started = False
+        started = self._line.loop is not None  # a second start is an error, and no end of the first
         try:
             self._line.open()
             self._line.run(start)

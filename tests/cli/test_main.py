@@ -56,7 +56,9 @@ def test_help_names_the_commands(capsys):
     assert "demo" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["no-such"], ["demo", "--port", "99999"], ["demo", "--seconds", "x"], ["demo", "--seconds", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["no-such"], ["demo", "--port", "99999"], ["demo", "--seconds", "x"], ["demo", "--seconds", "0"]]
+)
 def test_wrong_usage(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -108,7 +108,8 @@ class Stopping(DeviceServer):
     def __init__(self, *signals):
         super().__init__("127.0.0.1", 0)
         self.signals = list(signals)
-        self.enough = lambda: True
+        self.enough = asyncio.Event()
+        self.enough.set()
 
     def next_signal(self):
         if self.signals:
@@ -123,8 +124,7 @@ class Stopping(DeviceServer):
 
     async def on_stop(self):
         self.next_signal()
-        while not self.enough():
-            await asyncio.sleep(0)
+        await self.enough.wait()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -138,9 +138,14 @@ def test_it_returns_after_a_signal_and_leaves_the_signals_as_they_were(number):
 
 def test_a_second_signal_does_not_wait_for_what_stops(monkeypatch):
     codes = []
-    monkeypatch.setattr(os, "_exit", codes.append)
     device = Stopping(signal.SIGTERM, signal.SIGINT)
-    device.enough = lambda: codes
+    device.enough.clear()
+
+    def exit_process(code):
+        codes.append(code)
+        device.enough.set()  # the test goes on
+
+    monkeypatch.setattr(os, "_exit", exit_process)
     run(device)
     assert codes == [128 + signal.SIGINT]
 
