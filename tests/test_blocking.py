@@ -218,6 +218,7 @@ def test_stands_for_the_same_object_wherever_it_came_from(far):
         assert {rate: "the rate"}[pump.sensor["rate"]] == "the rate"
         assert copy.copy(rate) == rate
         assert rate != pump.sensor.mode
+        assert rate.Status is Status
         assert repr(rate).startswith("<blocking <RemoteSensor rate float ")
         assert pump.sensor._ipython_key_completions_() == ["mode", "rate"]
 

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import enum
 import inspect
+import re
 
 import pytest
 
 from katcp_aio.client.backoff import Backoff
 from katcp_aio.client.device import DeviceClient
-from katcp_aio.errors import FailReply, GroupError, NotConnected, UsageError
+from katcp_aio.errors import FailReply, GroupError, NotConnected, ProtocolError, UsageError
 from katcp_aio.limits import Limits
 from katcp_aio.model.reading import Reading, Status
 from katcp_aio.testing import FakeDevice, FakeSensor
@@ -646,3 +647,92 @@ async def test_a_device_that_changes_with_each_list_is_asked_at_a_bounded_rate(m
         begin = len(asked(fake, "sensor-list"))
         await manual_clock.advance(10)
         assert 90 <= len(asked(fake, "sensor-list")) - begin <= 110
+
+
+# What is rarely asked for
+
+
+async def test_sensors_are_chosen_by_a_name_by_names_or_by_a_pattern():
+    async with pair() as (_, device):
+        assert [sensor.name for sensor in device.matching("rate")] == ["rate"]
+        assert [sensor.name for sensor in device.matching(["mode", "rate", "gone"])] == ["mode", "rate"]
+        assert {sensor.name for sensor in device.matching(re.compile("^dsp"))} == {"dsp.gain", "dsp.level"}
+
+
+async def test_a_device_that_says_ok_and_sends_no_reading_is_told_of():
+    async with pair() as (fake, device):
+        fake.on("sensor-value", reply=("ok", 0))
+        with pytest.raises(ProtocolError, match=r"\?sensor-value rate brought no reading of it"):
+            await device.read("rate")
+        with pytest.raises(ProtocolError, match=r"\?sensor-value rate brought no reading of it"):
+            await device.sensor.rate.read()
+
+
+async def test_what_is_no_reading_among_readings_is_left_out():
+    async with pair() as (fake, device):
+        short, other = ("5.0", "1", "rate"), ("5.0", "2", "rate", "nominal", "1")
+        fake.on("sensor-value", informs=[short, other, ("5.0", "1", "rate", "nominal", "2.5")])
+        assert await device.read() == {"rate": Reading(5.0, Status.NOMINAL, 2.5)}
+
+
+async def test_a_device_that_answers_with_all_sensors_whose_names_begin_so():
+    async with pair() as (fake, device):
+        rows = [("5.0", "1", "rate.max", "nominal", "9.0"), ("5.0", "1", "rate", "nominal", "2.5")]
+        fake.on("sensor-value", informs=rows)
+        assert (await device.sensor.rate.read()).value == 2.5
+
+
+async def test_a_sensor_says_what_it_is():
+    async with pair() as (fake, device):
+        rate = device.sensor.rate
+        await rate.read()
+        assert repr(rate) == "<RemoteSensor rate float 1.5 nominal>"
+        del fake.sensors["rate"]
+        await step(fake)
+        assert repr(rate).endswith(" removed>")
+
+
+async def test_an_observer_is_told_once_and_not_after_it_was_detached():
+    told = []
+
+    def first(sensor, _reading):
+        told.append("first")
+        sensor.detach(second)
+
+    def second(_sensor, _reading):
+        told.append("second")
+
+    async with pair() as (_, device):
+        rate = device.sensor.rate
+        for observer in (first, second, first):
+            rate.attach(observer)
+        await rate.read()
+        assert told == ["first"]
+
+
+async def test_the_error_of_a_predicate_is_the_caller_s_also_if_it_is_a_timeout():
+    def hurry(_reading):
+        raise TimeoutError("the predicate's own")
+
+    async with pair() as (_, device):
+        with pytest.raises(TimeoutError, match="the predicate's own"):
+            await device.sensor.rate.wait_for(hurry, timeout=10)
+
+
+async def test_of_readings_at_once_the_first_that_meets_the_condition_counts():
+    async with pair() as (fake, device):
+        waiting = asyncio.create_task(device.sensor.rate.wait_for(lambda reading: reading.value > 1.9))
+        await settle()
+        fake.set("rate", 2.0)
+        fake.set("rate", 3.0)
+        assert (await waiting).value == 2.0
+
+
+async def test_a_reader_that_is_too_slow_hears_how_much_it_lost():
+    async with pair() as (fake, device), device.sensor.rate.readings("event", limit=2) as readings:
+        await settle()
+        for value in (2.0, 3.0, 4.0):
+            fake.set("rate", value)
+        await settle()
+        assert readings.dropped == 2
+        assert (await anext(readings)).value == 3.0

@@ -304,3 +304,40 @@ async def test_a_group_that_is_closed_starts_nothing_and_is_forgotten_by_the_cli
         del group
         gc.collect()
         assert forgotten() is None
+
+
+async def test_says_of_how_many_it_is_and_what_it_can_ask_them():
+    async with array(2) as (_, group):
+        await group.wait_connected(timeout=20)
+        for client in group.values():
+            await client.wait_synced(20)
+        assert repr(group) == "<DeviceGroup of 2, 2 connected>"
+        assert len(group.req) == len(list(group.req))
+        assert "set-rate" in list(group.req)
+        with pytest.raises(KeyError):
+            _ = group.req["no-such"]
+        results = await group.req.set_rate(2.5)
+        results.check()
+        assert repr(results) == "<GroupResults 2 succeeded, 0 failed>"
+
+
+async def test_a_member_that_is_somebody_else_s_stays_open_when_it_is_removed():
+    async with array(1) as (fakes, group), DeviceClient("own", connector=fakes["m000"].connector) as own:
+        await group.add("own", own)
+        assert await group.remove("own") is own
+        assert own.connected
+        assert (await own.request("set-rate", 1)).ok
+
+
+async def test_who_cannot_have_enough_answers_any_more_does_not_wait_for_the_rest():
+    async with array(3) as (fakes, group):
+        await group.wait_connected(timeout=20)
+        fakes["m000"].set("mode", "broken")
+
+        def condition(reading):
+            if reading.value == "broken":
+                raise FailReply("it is broken")
+            return False
+
+        with pytest.raises(GroupError, match="m001: given up, since there cannot be enough any more"):
+            await group.wait_for("mode", condition)

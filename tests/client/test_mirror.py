@@ -165,3 +165,25 @@ def test_a_mirror_that_cannot_be_is_an_error():
         SensorMirror(DeviceClient("x", 1), SensorSet(), on_loss="panic")
     with pytest.raises(ValueError, match="no regular expression"):
         SensorMirror(DeviceClient("x", 1), SensorSet(), match="(")
+
+
+async def test_a_fault_of_the_program_costs_one_sensor_and_no_other(caplog):
+    def rename(name):
+        return {"rate": "a", "mode": "b"}[name]
+
+    async with mirrored(rename=rename) as (_, _, here, _):
+        assert set(here) == {"a", "b"}
+    assert "sensor rate.max is not mirrored" in caplog.text
+
+    def rewrite(sensor, reading):
+        return reading._replace(value=reading.value / 2)
+
+    async with mirrored(rewrite=rewrite) as (_, _, here, _):
+        assert here["rate"].value == 0.75
+        assert here["mode"].status is Status.UNKNOWN
+    assert "rewriting sensor mode failed" in caplog.text
+
+
+async def test_ranges_that_are_no_numbers_are_no_ranges():
+    async with mirrored({"broken": FakeSensor("integer", 3, ("low", "high"))}) as (_, _, here, _):
+        assert (here["broken"].nominal, here["broken"].value) == (None, 3)

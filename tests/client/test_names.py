@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 
 from katcp_aio.client.names import Directory, NameSpace, attribute_name
@@ -57,3 +59,9 @@ def test_things_are_made_once_and_again_when_they_changed():
     assert dir(names) == ["a", "c"]
     with pytest.raises(KeyError):
         _ = names["b"]
+
+
+def test_a_copy_shows_the_same_names_and_item_access_completes_them():
+    names = space({"a.b": 1, "get": 2})
+    assert copy.copy(names).a_b == 1
+    assert names._ipython_key_completions_() == ["a.b", "get"]

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from katcp_aio.client.device import DeviceClient
-from katcp_aio.errors import RequestTimeout, UsageError
+from katcp_aio.errors import FailReply, RequestTimeout, UsageError
 from katcp_aio.limits import Limits
 from katcp_aio.model.reading import Status
 from katcp_aio.testing import FakeDevice, FakeSensor
@@ -163,3 +163,36 @@ async def test_following_a_sensor_is_attaching_and_sampling_until_it_is_ended():
         await settle()
         assert seen == [1, 5]
         assert fake.sampling("s1") == []
+
+
+async def test_who_gave_up_waiting_takes_no_wish_back():
+    async with pair() as (fake, device):
+        fake.on("sensor-sampling", reply=None, times=1)
+        waiting = asyncio.create_task(device.sensor.s0.sample("event"))
+        await fake.received("sensor-sampling")
+        waiting.cancel()
+        await settle()
+        fake.end()
+        await device.wait_synced(60)
+        assert waiting.cancelled()
+        assert fake.sampling("s0") == [(b"event",)]
+
+
+async def test_of_two_wishes_only_the_one_without_an_answer_is_asked_again():
+    async with pair(sync_timeout=3.0) as (fake, device):
+        fake.on("sensor-sampling", reply=None, times=1)
+        lost, kept = await asyncio.gather(
+            device.sensor.s0.sample("event"), device.sensor.s1.sample("auto"), return_exceptions=True
+        )
+        assert isinstance(lost, RequestTimeout)
+        assert kept is True
+        await asyncio.sleep(5)
+        assert asked(fake, "sensor-sampling") == [["s0", "event"], ["s1", "auto"], ["s0", "event"]]
+
+
+async def test_a_device_that_will_not_stop_sampling_is_told_of():
+    async with pair() as (fake, device):
+        await device.sensor.s0.sample("event")
+        fake.on("sensor-sampling", reply=("fail", "never"))
+        with pytest.raises(FailReply, match="never"):
+            await device.sensor.s0.sample("none")

@@ -78,3 +78,10 @@ def test_batches_are_by_wish_and_bounded():
         (SLOW, ["b"]),
         (Sampling("period", (10.0,)), ["e"]),  # equal, but written in another way
     ]
+
+
+def test_the_wish_for_nothing_where_there_is_no_pattern_leaves_nothing_behind():
+    wishes = Wishes()
+    wishes.set("rate", AUTO)
+    wishes.set_pattern(re.compile("r"), NONE)
+    assert not wishes
