@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import types
 import typing
 from collections import ChainMap
@@ -18,6 +19,7 @@ import attrs
 
 from ..errors import InvalidReply, UsageError
 from ..wire.dialect import V51, Dialect
+from ..wire.escapes import escape_all
 from ..wire.values import TypeRegistry
 from ..wire.values import registry as default_registry
 from ..wire.valuetype import ValueType
@@ -25,6 +27,8 @@ from ..wire.valuetype import ValueType
 __all__ = ["Parameter", "Signature"]
 
 Kind = Literal["async", "plain", "generator"]
+
+_UNESCAPED = frozenset({bool, int, float})  # what they are written as has nothing in it to escape
 
 
 @attrs.frozen
@@ -69,6 +73,7 @@ class Signature:
         "_defaults",
         "_doc",
         "_encoders",
+        "_exact",
         "_most",
         "_rest",
         "kind",
@@ -107,6 +112,7 @@ class Signature:
         named = [parameter for parameter in parameters if not parameter.variadic]
         self.least: int = len(named) - len(defaults)  #: arguments that a request must have
         self._most = len(named)
+        self._exact = -1 if len(parameters) > len(named) else len(named)  # arguments that have nothing special
         self._defaults = tuple(defaults)
         self._decoders = tuple(parameter.type.decoder(dialect) for parameter in named)
         self._rest = parameters[-1].type.decoder(dialect) if len(parameters) > len(named) else None
@@ -123,12 +129,19 @@ class Signature:
             InvalidReply: too many or too few arguments, or one that is not of its type; the text names it.
         """
         count = len(arguments)
+        if count == self._exact:  # nearly all requests, in half the time of what is below
+            try:
+                return list(map(operator.call, self._decoders, arguments))
+            except ValueError:
+                pass  # for which argument, is found out below
         if count > self._most and self._rest is None:
             raise InvalidReply(f"too many arguments for ?{self.name}: at most {self._most}, got {count}")
         if count < self.least:
             raise InvalidReply(f"missing argument {self.parameters[count].name}")
         if not count:
             return self._defaults
+        if self._rest is bytes and not self._most:
+            return arguments
         values: list[object] = []
         try:
             for decode, raw in zip(self._decoders, arguments, strict=False):
@@ -155,6 +168,13 @@ class Signature:
             encoders = self._encoders
             return [encoders[type(item)](item) for item in result]
         return [self._encoders[type(result)](result)]
+
+    def write(self, result: object) -> bytes:
+        """Return what :meth:`encode` returns as it stands in a line: escaped, with blanks between the arguments."""
+        kind = type(result)
+        if kind in _UNESCAPED:
+            return self._encoders[kind](result)
+        return escape_all(self.encode(result))
 
     @property
     def summary(self) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..reports import logger
-from ..wire.escapes import escape, escape_all
+from ..wire.escapes import escape
 from ..wire.formats import encode_text_leniently
 from ..wire.values import TypeRegistry, registry
 
@@ -149,9 +149,10 @@ class RequestContext:
         handler = self.handler
         if result is None:  # most replies: 0.2 us
             line = handler.ok if mid is None else b"%b[%d] ok\n" % (handler.head, mid)
-        elif values := handler.encode(result):
+        elif body := handler.write(result):
             # join() is as quick as % for a short reply, and takes a fiftieth of its time for a megabyte
-            line = b"".join((self._reply_head(), b" ok ", escape_all(values), b"\n"))
+            start = handler.ok_start if mid is None else b"%b[%d] ok " % (handler.head, mid)
+            line = b"".join((start, body, b"\n"))
         else:  # an empty tuple
             line = b"%b ok\n" % self._reply_head()
         self.replied = True

@@ -114,15 +114,16 @@ class Handler:
     __slots__ = (
         "bind",
         "call",
-        "encode",
         "head",
         "inform_head",
         "kind",
         "name",
         "ok",
+        "ok_start",
         "options",
         "serial",
         "signature",
+        "write",
     )
 
     def __init__(self, name: str, call: Callable[..., Any], signature: Signature, options: RequestOptions) -> None:
@@ -132,11 +133,12 @@ class Handler:
         self.options = options
         self.kind = signature.kind
         self.bind = signature.bind if signature.parameters else None
-        self.encode = signature.encode
+        self.write = signature.write
         self.serial = options.serial
         self.head = b"!" + name.encode("ascii")
         self.inform_head = b"#" + name.encode("ascii")
         self.ok = self.head + b" ok\n"
+        self.ok_start = self.head + b" ok "
 
 
 def request_name(attribute: str) -> str:
