@@ -173,6 +173,7 @@ async def test_who_gave_up_waiting_takes_no_wish_back():
         waiting.cancel()
         await settle()
         fake.end()
+        await device.wait_disconnected()
         await device.wait_synced(60)
         assert waiting.cancelled()
         assert fake.sampling("s0") == [(b"event",)]

@@ -423,3 +423,9 @@ async def test_a_failing_disconnect_hook_is_logged(serve, caplog):
     await peer.close()
     await other.ask("?watchdog")
     assert "dropped the book" in caplog.text
+
+
+async def test_a_client_says_who_it_is(manual_clock):
+    async with serve_in_memory(Device(clock=manual_clock)) as served:
+        await served.peer().ask("?watchdog")
+        assert [repr(client) for client in served.server.clients] == ["<ClientConnection memory>"]

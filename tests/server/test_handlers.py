@@ -326,3 +326,13 @@ async def test_types_of_one_servers_own(greeted, device_class):
     assert (await peer.message("turn")).arguments[0] == b"invalid"
     with pytest.raises(UsageError, match="no KATCP type"):  # no other server knows it
         Mount()
+
+
+async def test_no_values_at_all_are_a_plain_ok(greeted):
+    class Device(Base):
+        async def request_none(self, ctx):
+            """Return nothing, as a tuple."""
+            return ()
+
+    assert await reply_to(greeted, Device(), "?none") == (b"ok",)
+    assert await reply_to(greeted, Device(), "?none[7]") == (b"ok",)

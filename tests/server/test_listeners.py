@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import socket
 import ssl
 import sys
@@ -306,3 +307,26 @@ async def test_as_many_wait_to_be_accepted_as_the_limit_says(device_class):
         assert all(sock.getpeername()[1] == port for sock in socks)  # connected
         for sock in socks:
             sock.close()
+
+
+async def test_everywhere_is_one_family_on_a_machine_that_has_one(device_class, monkeypatch):
+    loop = asyncio.get_running_loop()
+    create_server = loop.create_server
+
+    async def without_ipv6(factory, host, *args, **options):
+        if host == "::":
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return await create_server(factory, host, *args, **options)
+
+    monkeypatch.setattr(loop, "create_server", without_ipv6)
+    async with device_class("", 0) as device:
+        assert [str(address.host) for address in device.addresses] == ["0.0.0.0"]
+        assert (await ask(Address("127.0.0.1", device.address.port)))[-1].ok
+
+
+async def test_a_path_that_is_another_server_s_by_now_is_left_alone(device_class, tmp_path):
+    path = tmp_path / "device.sock"
+    async with device_class(path=path):
+        path.rename(tmp_path / "ours.sock")  # its inode stays taken
+        path.touch()
+    assert path.exists()
