@@ -25,7 +25,7 @@ import pytest
 
 try:
     from pytest_asyncio import fixture as async_fixture
-except ImportError:  # without it, what needs a loop cannot run, and the rest can
+except ImportError:  # pragma: no cover - what needs a loop cannot run, the rest can; tested in a process of its own
     async_fixture = pytest.fixture  # type: ignore[assignment]
 
 if TYPE_CHECKING:

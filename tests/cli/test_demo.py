@@ -1,6 +1,8 @@
+import io
 import os
 import re
 import signal
+import sys
 
 import pytest
 
@@ -78,3 +80,21 @@ def test_serving_tells_where_and_ends_by_a_signal(monkeypatch, capsys):
     port = re.search(r"^The antenna listens at 127\.0\.0\.1:(\d+);", out)[1]
     assert f"telnet 127.0.0.1 {port}\n" in out
     assert err == ""
+
+
+def test_on_a_terminal_there_is_a_table_instead_of_lines(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+    for variable in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(variable, raising=False)
+    out = Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    assert main(["demo", "--seconds", "0.5"]) == 0
+    shown = out.getvalue()
+    assert shown.count("az.position") > 3
+    assert re.search(r"!slew\[\d+\] ok \d+", shown)
+    assert re.search(r"readings   \d+ received", shown)

@@ -146,3 +146,9 @@ async def test_it_leaves_nothing_behind_in_the_middle_of_a_stream(manual_clock):
         await peer.end()
         assert asyncio.all_tasks() - {asyncio.current_task()} == set()
         assert not any(isinstance(item, MalformedMessage) for item in peer.received)
+
+
+async def test_it_says_what_makes_a_failure_happen_again(fake_device):
+    async with FaultProxy(fake_device, Faults(split=3), seed=42) as proxy:
+        await join(proxy).ask("?watchdog")
+        assert repr(proxy) == f"<FaultProxy seed=42 {Faults(split=3)} 1 connections>"

@@ -155,7 +155,7 @@ class Story:
         stream = self.device.stream("slew", azimuth, elevation)
         async for inform in stream:
             self.view.tell(printable(bytes(inform).strip()))
-        if stream.reply is not None:
+        if stream.reply is not None:  # pragma: no branch - a stream that was read to its end has its reply
             self.view.tell(printable(bytes(stream.reply.message).strip()))
         self.asked["sensor-value"] += 2
         position = [(await sensor.read()).value for sensor in self.position]

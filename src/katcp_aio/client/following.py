@@ -87,7 +87,7 @@ class _Waiter:
                 self.future.set_result(reading)
 
     def refused(self, error: Exception) -> None:
-        if not self.future.done():
+        if not self.future.done():  # pragma: no branch - two refusals in one turn
             self.future.set_exception(error)
 
     def sensor_removed(self) -> None:

@@ -40,7 +40,7 @@ class Heartbeat:
 
     def stop(self) -> None:
         """Ask no more."""
-        if self._timer is not None:
+        if self._timer is not None:  # pragma: no branch - it is stopped once
             self._timer.cancel()
             self._timer = None
 

@@ -97,7 +97,7 @@ class SensorTable:
         if found is None:
             try:
                 kind = registry.from_wire(*key)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError) as error:  # pragma: no cover - no device has been seen that says such a type
                 self._trouble.tell("bad sensor", "sensor %s is read as bytes: %s", row.name, error)
                 kind = registry.resolve(bytes)
             if len(self._decoders) >= _MAX_TYPES:

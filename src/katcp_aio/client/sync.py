@@ -156,7 +156,7 @@ class Synchroniser:
             except (RequestError, RequestTimeout, ProtocolError) as error:
                 await self._failed(error, failures)
                 failures += 1
-            except Exception:  # noqa: BLE001 - a fault of this library must not end the following of a device
+            except Exception:  # noqa: BLE001  # pragma: no cover - a fault of this library must not end the following
                 report_exception("%s: keeping in step failed", self._client.description)
                 await self._failed(None, failures)
                 failures += 1

@@ -181,7 +181,7 @@ class Connection:
                 self._stop_listening(more=True)
         except Exception as error:  # noqa: BLE001 - the listener's own
             self._sink = None
-            if self._listener is not None and not self._listener.done():
+            if self._listener is not None and not self._listener.done():  # pragma: no branch - it was cancelled
                 self._listener.set_exception(error)
         return True
 
@@ -369,7 +369,7 @@ class Connection:
     def stalled(self) -> None:
         """Take note that the output is above the high-water mark."""
         self.paused = True
-        if self._stall is None:
+        if self._stall is None:  # pragma: no branch - a transport that says so twice
             self._watch_stall(-1)
 
     def peer_ended(self) -> bool:
@@ -386,7 +386,7 @@ class Connection:
             self._stall.cancel()
             self._stall = None
         if self._drained is not None:
-            if not self._drained.done():
+            if not self._drained.done():  # pragma: no branch - it was cancelled
                 self._drained.set_result(None)
             self._drained = None
 

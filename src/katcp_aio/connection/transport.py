@@ -67,19 +67,19 @@ class ConnectionProtocol(asyncio.StreamReaderProtocol):
         """End the stream behind what was received: a reset must not destroy a reply that had come before it."""
         super().connection_lost(None)
         connection, self.connection = self.connection, None
-        if connection is not None:
+        if connection is not None:  # pragma: no branch - a transport that ends twice
             connection.connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Pass the transport's word on."""
         super().pause_writing()
-        if self.connection is not None:
+        if self.connection is not None:  # pragma: no branch - a transport that speaks after its end
             self.connection.stalled()
 
     def resume_writing(self) -> None:
         """Pass the transport's word on."""
         super().resume_writing()
-        if self.connection is not None:
+        if self.connection is not None:  # pragma: no branch - as above
             self.connection.resumed()
 
 
@@ -110,7 +110,7 @@ async def connect(
             _, protocol = await loop.create_unix_connection(protocol_factory, path, ssl=ssl)
         else:
             _, protocol = await loop.create_connection(protocol_factory, host, port, ssl=ssl)
-    if protocol.connection is None:
+    if protocol.connection is None:  # pragma: no cover - the peer reset it in the same turn of the loop
         raise ConnectionLost("connection lost while it was made", device=path or f"{host}:{port}")
     return protocol.connection
 
@@ -124,7 +124,7 @@ def _prepare_socket(sock: socket.socket | None, limits: Limits) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _keepalive_options(limits):
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
-    except OSError:  # the connection is gone already, or this system knows an option by name only
+    except OSError:  # pragma: no cover - the connection is gone already, or this system only knows an option's name
         pass
 
 

@@ -62,7 +62,7 @@ class Interruptible:
         """End; what call_off() leads to is no error, and all else is."""
         timeout, self._timeout = self._timeout, None
         try:
-            if timeout is not None:
+            if timeout is not None:  # pragma: no branch - for the type checker: it was entered, so it is there
                 await timeout.__aexit__(kind, error, traceback)
         except TimeoutError:
             return self.called_off

@@ -20,7 +20,7 @@ from ..wire.datatypes import Address
 
 __all__ = ["Listeners", "short_of_files"]
 
-if sys.platform != "win32":
+if sys.platform != "win32":  # pragma: no branch - another system has no such bounds
     import resource
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what the empty host name stands for, and nothing else does

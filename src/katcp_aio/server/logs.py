@@ -136,7 +136,7 @@ class KatcpLogHandler(logging.Handler):
             self._waiting += 1
             try:
                 loop.call_soon_threadsafe(self._arrive, level, record.created, record.name, text)
-            except RuntimeError:  # the loop was closed since
+            except RuntimeError:  # pragma: no cover - the loop was closed since it was looked at above
                 self._waiting -= 1
 
     def _arrive(self, level: LogLevel, created: float, name: str, text: str) -> None:

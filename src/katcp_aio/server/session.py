@@ -318,7 +318,7 @@ class ClientConnection:
         """Take note that a task has ended; the last one closes the connection."""
         self._tasks.discard(task)
         self._waiting.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if not task.cancelled() and (error := task.exception()) is not None:  # pragma: no cover - our own fault
             self.server.logger.error("client %s", self.description, exc_info=error)
         if not self._tasks:
             self._say_goodbye()

@@ -53,22 +53,21 @@ class MessageParser:
             return out
         lines = data.split(b"\n")
         rest = lines.pop()
-        if lines:
-            if self._size:
-                lines[0] = self._complete(lines[0])
-            limit, most = self.max_line, self.max_arguments
-            for line in lines:
-                size = len(line)
-                if size > limit:
-                    out.append(_too_long(line, limit))
-                elif size > most and _has_more(line, most):
-                    out.append(_too_many(line, most))
-                elif size:
-                    try:
-                        out.append(parse_line(line))
-                    except MalformedMessage as error:
-                        if line.strip(b" \t"):  # a line of blanks is ignored
-                            out.append(error.with_traceback(None))
+        if self._size:
+            lines[0] = self._complete(lines[0])
+        limit, most = self.max_line, self.max_arguments
+        for line in lines:
+            size = len(line)
+            if size > limit:
+                out.append(_too_long(line, limit))
+            elif size > most and _has_more(line, most):
+                out.append(_too_many(line, most))
+            elif size:
+                try:
+                    out.append(parse_line(line))
+                except MalformedMessage as error:
+                    if line.strip(b" \t"):  # a line of blanks is ignored
+                        out.append(error.with_traceback(None))
         if rest:
             self._keep(rest, out)
         return out
