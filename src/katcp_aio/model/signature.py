@@ -148,7 +148,7 @@ class Signature:
                 values.append(decode(raw))
             if count < self._most:
                 values += self._defaults[count - self.least :]
-            elif self._rest is not None:
+            elif self._rest is not None:  # pragma: no branch - otherwise it was their exact number, looked at above
                 rest = arguments[self._most :]
                 values += rest if self._rest is bytes else map(self._rest, rest)  # there may be millions
         except ValueError as error:

@@ -190,7 +190,7 @@ class ClientConnection:
         except ConnectionLost:
             pass
         except asyncio.CancelledError:
-            if not self._stopping and not self.connection.lost:
+            if not self._stopping and not self.connection.lost:  # pragma: no cover - the program cancels all tasks
                 raise
         except Exception:  # noqa: BLE001 - a fault of this library, or of a hook, must not end in silence
             report_exception("client %s", self.description)
@@ -231,7 +231,7 @@ class ClientConnection:
                     break
         finally:
             promotion.cancel()
-            if self._lead is lead:
+            if self._lead is lead:  # pragma: no branch - those that lost the lead meanwhile have returned
                 self._current = None
         if batch and not self._stopping:
             await self.end_turn()
@@ -240,7 +240,7 @@ class ClientConnection:
     def _hand_over(self, lead: object) -> None:
         """Called when the leader's handler waits: have another task lead, unless order forbids it."""
         context = self._current
-        if self._lead is not lead or context is None:
+        if self._lead is not lead or context is None:  # pragma: no cover - the handler ended in the same turn
             return
         self.connection.flush()
         task = context.task
@@ -310,7 +310,7 @@ class ClientConnection:
         if self._current is not None:
             contexts.append(self._current)
         for context in contexts:
-            if context.task is not None:
+            if context.task is not None:  # pragma: no branch - a plain handler dropped its own client
                 self.server.abandon(context.task, cancel=context.handler.options.cancel_on_disconnect)
         self._end()
 
