@@ -126,7 +126,7 @@ class Clientele:
 
     def gone(self, client: ClientConnection) -> bool:
         """Take note that a client's connection has ended; return whether that is news."""
-        if client not in self.clients:  # pragma: no cover - told twice, by its connection and by a fault of its task
+        if client not in self.clients:  # pragma: no cover - a session says so once
             return False
         del self.clients[client]
         if not client.connection.lost:

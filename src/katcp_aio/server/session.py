@@ -310,7 +310,7 @@ class ClientConnection:
         if self._current is not None:
             contexts.append(self._current)
         for context in contexts:
-            if context.task is not None:  # pragma: no branch - a plain handler dropped its own client
+            if context.task is not None:  # pragma: no branch - a handler that waits has one
                 self.server.abandon(context.task, cancel=context.handler.options.cancel_on_disconnect)
         self._end()
 
