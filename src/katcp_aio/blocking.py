@@ -36,6 +36,10 @@ __all__ = ["Blocking", "Client", "DeviceClient", "DeviceGroup", "Iteration"]
 
 _END = object()
 
+_BEGIN = 5.0
+"""How long the thread of the loop may take until it runs, in seconds, before one that was interrupted while it was
+started counts as never started."""
+
 
 class _Portal:
     """The loop and its thread, for as long as somebody needs them."""
@@ -44,43 +48,53 @@ class _Portal:
         self._lock = threading.Lock()
         self._lines: set[_Line] = set()  # who needs it; a set, so that letting go is right whatever was interrupted
         self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
         self._stop = asyncio.Event()
 
     def acquire(self, line: _Line) -> asyncio.AbstractEventLoop:
         """Have the loop running for ``line``, and return it."""
         with self._lock:
             self._lines.add(line)
-            if self._loop is None:
-                self._stop = asyncio.Event()
-                # A factory, for a runner without one makes the loop that of the calling thread, which has its own.
-                runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+            if self._thread is None:
+                self._stop, self._ready = asyncio.Event(), concurrent.futures.Future()
                 # A daemon: a program that forgets to close a client must still be able to end.
                 self._thread = threading.Thread(
-                    target=self._run, args=(runner, self._stop), name="katcp blocking", daemon=True
+                    target=self._run, args=(self._ready, self._stop), name="katcp blocking", daemon=True
                 )
-                self._loop = runner.get_loop()
                 self._thread.start()
-            return self._loop
+            return self._ready.result()
 
     def release(self, line: _Line) -> None:
         """Need the loop no more; the last one ends the thread, and waits for that. Doing it again does nothing."""
         with self._lock:
             self._lines.discard(line)
-            thread, loop = self._thread, self._loop
-            if self._lines or thread is None or loop is None:
+            thread, ready = self._thread, self._ready
+            if self._lines or thread is None:
                 return
-            loop.call_soon_threadsafe(self._stop.set)
-            thread.join()
-            self._thread = self._loop = None
+            concurrent.futures.wait([ready], _BEGIN)  # Ctrl-C may have come while the thread was being started
+            begun = not ready.cancel()
+            if begun and ready.exception() is None:
+                ready.result().call_soon_threadsafe(self._stop.set)
+            self._thread = None
+            if begun:
+                thread.join()
 
     @staticmethod
-    def _run(runner: asyncio.Runner, stop: asyncio.Event) -> None:
+    def _run(ready: concurrent.futures.Future[asyncio.AbstractEventLoop], stop: asyncio.Event) -> None:
+        """Run the loop. It is made in its own thread: where it is, Ctrl-C never comes between two lines."""
+
         async def main() -> None:
+            ready.set_result(asyncio.get_running_loop())
             await stop.wait()
 
-        with runner:
-            runner.run(main())
+        if not ready.set_running_or_notify_cancel():
+            return
+        try:
+            asyncio.run(main())
+        except Exception as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)  # a machine without a free file descriptor has no loop to give
 
 
 class _Line:
