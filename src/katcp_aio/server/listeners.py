@@ -147,7 +147,7 @@ class Listeners:
         if self._path is not None and servers:
             with contextlib.suppress(OSError):
                 if os.stat(self._path).st_ino == self._inode:  # noqa: PTH116 - else it is another server's by now
-                    os.unlink(self._path)  # noqa: PTH108 - as above
+                    os.unlink(self._path)  # noqa: PTH108 - as above  # pragma: no cover - asyncio has, from Python 3.13 on
 
 
 def short_of_files(sock: Any) -> bool:
