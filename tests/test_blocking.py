@@ -318,3 +318,13 @@ def test_ctrl_c_before_a_call_has_begun_takes_it_back(far):
         thread.join()
         assert client.request("set-rate", 1).ok
     assert not far.fake.requests.requests("refuse")
+
+
+def test_a_machine_that_has_no_loop_to_give_is_told_of_and_leaves_no_thread(monkeypatch):
+    def new_event_loop():
+        raise OSError("Too many open files")
+
+    monkeypatch.setattr(asyncio.events, "new_event_loop", new_event_loop)
+    with pytest.raises(OSError, match="Too many open files"), Client("127.0.0.1", 1):
+        pytest.fail("connected")
+    assert "katcp blocking" not in [thread.name for thread in threading.enumerate()]

@@ -76,7 +76,7 @@ class _Portal:
             if begun and ready.exception() is None:
                 ready.result().call_soon_threadsafe(self._stop.set)
             self._thread = None
-            if begun:
+            if begun:  # pragma: no branch - Ctrl-C while the thread was being started
                 thread.join()
 
     @staticmethod
@@ -87,12 +87,13 @@ class _Portal:
             ready.set_result(asyncio.get_running_loop())
             await stop.wait()
 
-        if not ready.set_running_or_notify_cancel():
+        if not ready.set_running_or_notify_cancel():  # pragma: no cover - Ctrl-C while the thread was being started
             return
         try:
-            asyncio.run(main())
+            with asyncio.Runner() as runner:  # not run(): where there is no loop, nobody would await main()
+                runner.run(main())
         except Exception as error:
-            if ready.done():
+            if ready.done():  # pragma: no cover - a fault of the loop itself
                 raise
             ready.set_exception(error)  # a machine without a free file descriptor has no loop to give
 
