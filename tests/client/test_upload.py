@@ -65,6 +65,22 @@ def free():
         return taken.getsockname()[1]
 
 
+@pytest.fixture
+def refused(monkeypatch):
+    """An event that is set once a connection has been refused."""
+    happened, connect = asyncio.Event(), asyncio.open_connection
+
+    async def watched(*args, **options):
+        try:
+            return await connect(*args, **options)
+        except ConnectionRefusedError:
+            happened.set()
+            raise
+
+    monkeypatch.setattr(asyncio, "open_connection", watched)
+    return happened
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -91,10 +107,10 @@ async def test_what_the_port_says_is_passed_over():
     assert len(port.data) == 200_000
 
 
-async def test_the_port_may_open_later(free):
+async def test_the_port_may_open_later(free, refused):
     port = Port()
     uploading = asyncio.create_task(upload("127.0.0.1", free, b"firmware"))
-    await asyncio.sleep(0.01)  # the first attempt is refused
+    await refused.wait()
     async with listening(port, free):
         assert await uploading == 8
         await port.done.wait()
@@ -139,9 +155,9 @@ async def test_a_file_that_cannot_be_read_ends_the_connection():
         await port.done.wait()
 
 
-async def test_cancelling_leaves_nothing_open(free):
+async def test_cancelling_leaves_nothing_open(free, refused):
     uploading = asyncio.create_task(upload("127.0.0.1", free, b"x", timeout=None))
-    await asyncio.sleep(0.01)
+    await refused.wait()
     uploading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await uploading
