@@ -17,6 +17,7 @@ from ..errors import UsageError
 from ..limits import Limits
 from ..reports import TroubleLog
 from ..wire.datatypes import Address
+from .handshakes import HandshakeWatch
 
 __all__ = ["Listeners", "short_of_files"]
 
@@ -38,7 +39,7 @@ class Listeners:
     Args:
         factory: makes the protocol of a new connection.
         limits: ``accept_backlog`` and ``handshake_timeout`` matter here.
-        trouble: is told of TLS handshakes that failed.
+        trouble: is told of TLS handshakes that failed, or were cut for their time.
         host: where to listen: an address or host name, several of them, or ``""`` for all interfaces.
         port: the port at each of them; 0: any free one, the same at all.
         path: of a Unix socket; then there is no TCP.
@@ -66,8 +67,9 @@ class Listeners:
         self._path = None if path is None else os.fspath(path)
         self._socks = () if sock is None else (sock,) if isinstance(sock, socket.socket) else tuple(sock)
         self._options: dict[str, Any] = {"ssl": ssl, "backlog": _ACCEPTS, "start_serving": False}
+        self._handshakes = HandshakeWatch(trouble, limits.handshake_timeout)
         if ssl is not None:
-            _have_it_tell(ssl, trouble)
+            self._handshakes.install(ssl)
             self._options["ssl_handshake_timeout"] = limits.handshake_timeout
         self._backlog = limits.accept_backlog
         self._servers: list[asyncio.AbstractServer] = []
@@ -140,6 +142,7 @@ class Listeners:
         """Stop listening; connections that were made already are not touched. ``reopen``: it may be opened again."""
         servers, self._servers = self._servers, []
         self.addresses = ()
+        self._handshakes.close()
         for server in servers:
             server.close()  # and no wait_closed(): from Python 3.12 on that would wait for every client
         for sock in () if reopen else self._socks:
@@ -159,23 +162,6 @@ def short_of_files(sock: Any) -> bool:
         return False
     bound, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return bound != resource.RLIM_INFINITY and int(sock.fileno()) >= bound - _SPARE_FILES
-
-
-def _have_it_tell(context: ssl_module.SSLContext, trouble: TroubleLog) -> None:
-    """Have a context tell why handshakes fail, on which asyncio says no word, and the client often learns nothing."""
-    plain: Any = getattr(context.sslobject_class, "plain", context.sslobject_class)
-
-    def do_handshake(self: ssl_module.SSLObject) -> None:
-        try:
-            plain.do_handshake(self)
-        except (ssl_module.SSLWantReadError, ssl_module.SSLWantWriteError):
-            raise
-        except ssl_module.SSLError as error:
-            why = getattr(error, "verify_message", "") or error.reason or error
-            trouble.tell("handshake", "a client was refused in the TLS handshake: %s", why)
-            raise
-
-    context.sslobject_class = type("TellingSSLObject", (plain,), {"do_handshake": do_handshake, "plain": plain})
 
 
 def _addresses(servers: list[asyncio.AbstractServer]) -> list[Address]:
