@@ -54,11 +54,11 @@ async def slow(seconds: float) -> None:
         Tally.slow -= 1
 
 
-def ours(host: str, port: int, sensors: int, rate: float, size: int, tls: str, readonly: bool) -> None:
+def ours(host: str, port: int, sensors: int, rate: float, size: int, tls: str) -> None:
     """Serve with katcp_aio."""
     import ssl
 
-    from katcp_aio import READ_ONLY, Access, AccessRule, DeviceServer, RequestContext, Sensor, request, run
+    from katcp_aio import DeviceServer, RequestContext, Sensor, request, run
 
     class Device(DeviceServer):
         VERSION = "scorecard-1.0"
@@ -106,8 +106,6 @@ def ours(host: str, port: int, sensors: int, rate: float, size: int, tls: str, r
         context.load_cert_chain(f"{tls}/server.pem")
         context.verify_mode = ssl.CERT_REQUIRED
         options["ssl"] = context
-    if readonly:
-        options["access"] = Access([AccessRule(network="127.0.0.0/8", allow="*"), AccessRule(allow=READ_ONLY)])
     device = Device(host, port, **options)
     device.add_service_task(device.tell_port)
     fast = device.sensors.add(Sensor(bytes, "fast", "Changes all the time"))
@@ -118,7 +116,7 @@ def ours(host: str, port: int, sensors: int, rate: float, size: int, tls: str, r
     run(device)
 
 
-def theirs(host: str, port: int, sensors: int, rate: float, size: int, tls: str, **_: bool) -> None:
+def theirs(host: str, port: int, sensors: int, rate: float, size: int, tls: str) -> None:
     """Serve with aiokatcp."""
     from aiokatcp import DeviceServer, RequestContext, Sensor
 
@@ -179,5 +177,5 @@ def theirs(host: str, port: int, sensors: int, rate: float, size: int, tls: str,
 if __name__ == "__main__":
     signal.alarm(LIFE)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-    defaults = {"host": "127.0.0.1", "port": 0, "sensors": 0, "rate": 0, "size": 0, "tls": "", "readonly": False}
+    defaults = {"host": "127.0.0.1", "port": 0, "sensors": 0, "rate": 0, "size": 0, "tls": ""}
     {"katcp_aio": ours, "aiokatcp": theirs}[sys.argv[1]](**(defaults | json.loads(sys.argv[2])))

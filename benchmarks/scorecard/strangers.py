@@ -117,7 +117,7 @@ def handler_raises(side: str) -> list[Figure]:
 @row("24", "?halt by a stranger; TLS with the wrong certificates", seconds=60.0)
 def strangers(side: str) -> list[Figure]:
     figures = []
-    with namespace() as net, Victim(side, host="0.0.0.0", readonly=True) as victim:  # the rule is to keep it out
+    with namespace() as net, Victim(side, host="0.0.0.0") as victim:
         stranger = net.connect(victim.port)
         reply = stranger.ask(b"halt")
         figures.append(Figure("?halt from elsewhere refused", int(reply.startswith(b"!halt fail")), at_least=1))

@@ -48,7 +48,7 @@ from .model.sensorset import SensorSet
 from .model.strategies import StrategyParams, StrategyRegistry, register_strategy
 from .model.tallies import Tally
 from .model.tree import SensorTree
-from .server.access import READ_ONLY, Access, AccessRule, Permission
+from .server.access import ADMINISTRATIVE, OPEN_ACCESS, READ_ONLY, Access, AccessRule, Permission
 from .server.context import RequestContext
 from .server.device import DeviceServer
 from .server.handlers import request
@@ -63,6 +63,8 @@ from .wire.parser import MessageParser
 from .wire.values import TypeRegistry, register_type
 
 __all__ = [
+    "ADMINISTRATIVE",
+    "OPEN_ACCESS",
     "READ_ONLY",
     "Access",
     "AccessRule",

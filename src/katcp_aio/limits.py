@@ -59,6 +59,9 @@ class Limits:
 
     # A server
     max_clients: int = _count(1000, "clients of one server; more: told so with #disconnect and closed")
+    max_clients_per_address: int = _count(
+        64, "clients from one address of another host, or from one /64 of IPv6; more: told so and closed"
+    )
     accept_backlog: int = _count(512, "connections that wait to be accepted; more: the kernel has them try again")
     max_in_flight: int = _count(32, "requests of one client that wait at once; at it, the client is not read further")
     max_abandoned: int = _count(100, "handlers left running by clients that went; more: the oldest are cancelled")

@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from katcp_aio import DeviceServer
+from katcp_aio.testing import Peer, memory_pair
 
 _LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 _A_DAY = dt.timedelta(days=1)
@@ -37,6 +38,26 @@ def greeted(serve):
         return peer
 
     return connect
+
+
+@pytest.fixture
+async def come_from():
+    """Connect a raw client in memory, as if from an address of the network; None: from where there are none."""
+    peers = []
+
+    def connect(server, host, port=40000):
+        peer = Peer()
+        peers.append(peer)
+        name = (host, port, 0, 0) if host is not None and ":" in host else (host, port)
+        addresses = None if host is None else (name, ("10.0.0.1", 5000))
+        memory_pair(peer, server.make_protocol(), addresses=addresses)
+        return peer
+
+    yield connect
+    for peer in peers:
+        if not peer.lost:
+            peer.abort()
+        await peer.close()
 
 
 @pytest.fixture(scope="session")

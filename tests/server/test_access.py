@@ -5,7 +5,15 @@ import ipaddress
 import pytest
 
 from katcp_aio import Sensor
-from katcp_aio.server.access import READ_ONLY, Access, AccessRule
+from katcp_aio.server.access import (
+    ADMINISTRATIVE,
+    DEFAULT_ACCESS,
+    OPEN_ACCESS,
+    READ_ONLY,
+    Access,
+    AccessRule,
+    certificate_name,
+)
 from katcp_aio.testing import Peer
 from katcp_aio.wire.datatypes import Address
 
@@ -165,3 +173,100 @@ async def test_a_client_of_the_network_that_reads_only(device_class, caplog):
         (client,) = device.clients
         assert f"client {client.description} may not ask ?halt" in caplog.text
         await peer.close()
+
+
+ELSEWHERE = ["10.8.0.7", "::ffff:10.8.0.7", "2001:db8::1", "169.254.1.1"]
+HERE = ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", None]
+
+
+@pytest.mark.parametrize("host", ELSEWHERE)
+@pytest.mark.parametrize("name", ["halt", "restart", "log-level"])
+def test_by_default_a_device_is_not_administered_from_elsewhere(host, name):
+    assert may(DEFAULT_ACCESS, name, host) is False
+    assert may(DEFAULT_ACCESS, "set-rate", host) is True
+    assert may(DEFAULT_ACCESS, "log-limit", host) is True  # is the client's own
+    assert may(OPEN_ACCESS, name, host) is True
+
+
+@pytest.mark.parametrize("host", HERE)
+@pytest.mark.parametrize("name", ["halt", "restart", "log-level"])
+def test_by_default_it_is_from_its_own_host(host, name):
+    assert may(DEFAULT_ACCESS, name, host) is True
+
+
+def test_what_is_denied_is_taken_from_what_is_allowed():
+    access = Access([AccessRule(network="10.0.0.0/8", allow={"set-rate", "set-mode"}, deny="set-mode")])
+    assert may(access, "set-rate", "10.1.1.1") is True
+    assert may(access, "set-mode", "10.1.1.1") is False
+    assert may(access, "help", "10.1.1.1") is False
+    with pytest.raises(ValueError):
+        AccessRule(allow="*", deny="*")
+
+
+@pytest.mark.parametrize("host", ["10.8.0.7", "2001:db8::1"])
+async def test_a_client_from_elsewhere_is_refused_what_is_the_device_s_life(
+    serve, device_class, come_from, host, caplog
+):
+    served = await serve(device_class())
+    peer = come_from(served.server, host)
+    for number, request in enumerate(["?halt", "?restart", "?log-level debug"], 1):
+        name = request[1:].split()[0]
+        reply = (await peer.ask(request))[-1]
+        assert reply.arguments == (b"fail", f"?{name} is not allowed for this client".encode())
+        assert served.server.trouble.counts["refused"] == number
+        assert f"may not ask ?{name}" in caplog.text
+    assert served.server.running
+    assert (await peer.ask("?log-level"))[-1].arguments == (b"ok", b"warn")  # only asks
+    assert (await peer.ask("?log-limit debug"))[-1].arguments == (b"ok", b"debug")
+    assert (await peer.ask("?watchdog"))[-1].ok
+
+
+@pytest.mark.parametrize("host", HERE)
+async def test_a_client_of_the_device_s_host_may_halt_it(serve, device_class, come_from, host):
+    device = (await serve(device_class())).server
+    peer = come_from(device, host)
+    assert (await peer.ask("?log-level debug"))[-1].ok
+    assert (await peer.ask("?halt"))[-1].ok
+    await device.serve_forever()
+
+
+async def test_a_client_of_a_unix_socket_may_halt_the_device(device_class, tmp_path):
+    path = tmp_path / "device.sock"
+    async with device_class(path=path) as device:
+        peer = await Peer.connect(path=str(path))
+        assert (await peer.ask("?halt"))[-1].ok
+        await device.serve_forever()
+        await peer.close()
+
+
+async def test_a_device_open_to_all_is_halted_by_anybody(serve, device_class, come_from):
+    device = (await serve(device_class(access=OPEN_ACCESS))).server
+    assert (await come_from(device, "10.8.0.7").ask("?halt"))[-1].ok
+    await device.serve_forever()
+
+
+async def test_rules_of_one_s_own_take_the_place_of_the_default(serve, device_class, come_from):
+    rules = [AccessRule(network="10.8.0.7", allow="*"), AccessRule(allow="*", deny=ADMINISTRATIVE | {"help"})]
+    device = (await serve(device_class(access=Access(rules)))).server
+    local = come_from(device, "127.0.0.1")
+    assert (await local.ask("?halt"))[-1].arguments[0] == b"fail"
+    assert (await local.ask("?help"))[-1].arguments[0] == b"fail"
+    assert (await come_from(device, "10.8.0.7").ask("?halt"))[-1].ok
+    await device.serve_forever()
+
+
+async def test_who_is_not_denied_but_never_allowed_to_ask_for_a_level(greeted, device_class):
+    peer = await greeted(device_class(access=Access([AccessRule(allow="watchdog")])))
+    assert (await peer.ask("?log-level"))[-1].arguments[0] == b"fail"
+
+
+async def test_the_rules_may_be_taken_back_while_it_runs(serve, device_class, come_from):
+    device = (await serve(device_class(access=OPEN_ACCESS))).server
+    device.access = None  # the default again
+    assert (await come_from(device, "10.8.0.7").ask("?halt"))[-1].arguments[0] == b"fail"
+
+
+def test_what_a_certificate_is_called():
+    assert certificate_name(OPERATOR) == "O=SARAO, CN=operator, DNS=operator.example, DNS=spare.example"
+    assert certificate_name({}) is None
+    assert certificate_name(None) is None

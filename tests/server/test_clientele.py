@@ -1,5 +1,7 @@
 import asyncio
 
+import pytest
+
 from katcp_aio import Limits
 from katcp_aio.server.access import Access, AccessRule
 from katcp_aio.testing import Peer
@@ -187,3 +189,99 @@ async def test_rules_that_raise_let_nobody_in_and_leave_nobody_waiting(serve, de
     served = await serve(device_class(access=Broken([])))
     assert await served.peer().end() == [rb"#disconnect not\_allowed"]
     assert "no such table" in caplog.text
+
+
+TOO_MANY = rb"#disconnect too\_many\_clients\_from\_this\_address"
+
+
+@pytest.fixture
+async def crowded(serve, device_class):
+    """Serve a device that lets in two clients from one address, and ten in all."""
+    return (await serve(device_class(limits=Limits(max_clients_per_address=2, max_clients=10)))).server
+
+
+async def test_one_too_many_from_an_address_is_told_so(crowded, come_from, caplog):
+    first, second = come_from(crowded, "10.8.0.7", 1), come_from(crowded, "10.8.0.7", 2)
+    assert await come_from(crowded, "10.8.0.7", 3).end() == [TOO_MANY]
+    assert (await come_from(crowded, "10.8.0.8").ask("?watchdog"))[-1].ok
+    assert (await first.ask("?watchdog"))[-1].ok
+    assert (await second.ask("?watchdog"))[-1].ok
+    assert crowded.trouble.counts["turned away"] == 1
+    assert caplog.text.count("client 10.8.0.7:3 turned away: too many clients from this address") == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("10.8.0.7", "::ffff:10.8.0.7"),  # of a socket for both families
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"),  # a host has its /64 to choose from
+        ("fe80::1%2", "fe80::1"),
+    ],
+)
+async def test_addresses_that_count_as_one(crowded, come_from, one, other):
+    for host in (one, other):
+        assert (await come_from(crowded, host).ask("?watchdog"))[-1].ok
+    assert await come_from(crowded, one).end() == [TOO_MANY]
+    assert await come_from(crowded, other).end() == [TOO_MANY]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("10.8.0.7", "10.8.0.8"),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1"),
+        ("fe80::1", "fe80::2"),  # hosts of a link have all the same /64
+    ],
+)
+async def test_addresses_that_do_not(crowded, come_from, one, other):
+    for host in (one, one, other, other):
+        assert (await come_from(crowded, host).ask("?watchdog"))[-1].ok
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::ffff:127.0.0.1", None])
+async def test_the_device_s_own_host_is_not_counted(crowded, come_from, host):
+    """Its programs all come from one address: only ``max_clients`` counts them."""
+    for _ in range(10):
+        assert (await come_from(crowded, host).ask("?watchdog"))[-1].ok
+    assert await come_from(crowded, host).end() == [rb"#disconnect too\_many\_clients"]
+
+
+async def fill(device, come_from, host="10.8.0.7"):
+    """Return the two clients of an address that the device lets in, and check that it has no room for a third."""
+    peers = [come_from(device, host, port) for port in (1, 2)]
+    for peer in peers:
+        assert (await peer.ask("?watchdog"))[-1].ok
+    assert await come_from(device, host, 3).end() == [TOO_MANY]
+    return peers
+
+
+@pytest.mark.parametrize("how", ["abort", "half_close"])
+async def test_clients_that_go_make_room(crowded, come_from, how):
+    for _ in range(3):
+        for peer in await fill(crowded, come_from):
+            getattr(peer, how)()
+        while crowded.clients:  # noqa: ASYNC110 - it is a matter of a few turns of the loop
+            await asyncio.sleep(0)
+    assert len(await fill(crowded, come_from)) == 2
+
+
+async def test_a_client_that_the_device_disconnects_makes_room(crowded, come_from):
+    await fill(crowded, come_from)
+    for client in crowded.clients:
+        client.disconnect("enough")
+    while crowded.clients:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
+    await fill(crowded, come_from)
+
+
+async def test_a_stop_makes_room(serve, crowded, come_from):
+    await fill(crowded, come_from)
+    await crowded.stop()
+    await crowded.start(listen=False)
+    await fill(crowded, come_from)
+
+
+async def test_a_single_client_server_counts_no_addresses(serve, device_class, come_from):
+    device = (await serve(device_class(multi_client=False, limits=Limits(max_clients_per_address=1)))).server
+    for port in range(1, 5):
+        assert (await come_from(device, "10.8.0.7", port).ask("?watchdog"))[-1].ok

@@ -8,21 +8,37 @@
         AccessRule(network="10.8.0.0/16", allow=READ_ONLY),
     ])
 
-The first rule that fits a client is the one that counts. A client that none fits is turned away.
+The first rule that fits a client is the one that counts. A client that none fits is turned away. A server without
+rules of its own has :data:`DEFAULT_ACCESS`.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from ..wire.datatypes import Address
 
-__all__ = ["READ_ONLY", "Access", "AccessRule", "Permission"]
+__all__ = [
+    "ADMINISTRATIVE",
+    "DEFAULT_ACCESS",
+    "EVERYTHING",
+    "OPEN_ACCESS",
+    "READ_ONLY",
+    "Access",
+    "AccessRule",
+    "Permission",
+    "certificate_name",
+    "host_of",
+    "only_asks",
+]
+
+#: Requests that end the device's work, or change it for everybody's eyes. Not ``log-limit``, which is the client's own.
+ADMINISTRATIVE = frozenset({"halt", "log-level", "restart"})
 
 #: Requests that change nothing but what this client itself is sent. Not ``log-level``, which is the whole device's.
 READ_ONLY = frozenset(
@@ -41,6 +57,7 @@ READ_ONLY = frozenset(
     }
 )
 
+_TELLING = frozenset({"log-level"})  # of the administrative ones: without an argument they only tell what is set
 _REQUEST = re.compile(r"[A-Za-z][A-Za-z0-9-]*", re.ASCII)
 # Short names of what a subject consists of (RFC 4514), by the long ones that Python's ssl gives.
 _SHORT = {
@@ -57,15 +74,35 @@ _SHORT = {
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+Host = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
 @attrs.frozen
 class Permission:
     """What one client may ask."""
 
     requests: frozenset[str] | None  #: names of requests; None: all
+    denied: frozenset[str] = frozenset()  #: names of those that it may not send all the same
 
     def allows(self, name: str) -> bool:
         """Return whether the client may send the request ``name``."""
-        return self.requests is None or name in self.requests
+        return name not in self.denied and (self.requests is None or name in self.requests)
+
+
+EVERYTHING = Permission(None)  #: of the clients that need not be asked what they may
+
+
+def only_asks(permission: object, name: str, arguments: Sequence[bytes]) -> bool:
+    """Return whether a request is one whose denial is about setting something, and which sets nothing."""
+    return not arguments and name in _TELLING and isinstance(permission, Permission) and name in permission.denied
+
+
+def host_of(address: Address) -> Host:
+    """Return the host of a client; a socket for both families sees IPv4 clients as IPv6 addresses."""
+    host = address.host
+    if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped is not None:
+        return host.ipv4_mapped
+    return host
 
 
 def _networks(given: Any) -> tuple[Network, ...] | None:
@@ -93,8 +130,10 @@ def _certificate(given: str | Mapping[str, str] | None) -> frozenset[tuple[str, 
 
 def _requests(given: str | Iterable[str]) -> frozenset[str] | None:
     """Read names of requests."""
-    if given == "*":
-        return None
+    return None if given == "*" else _names(given)
+
+
+def _names(given: str | Iterable[str]) -> frozenset[str]:
     names = frozenset([given] if isinstance(given, str) else given)
     for name in names:
         if _REQUEST.fullmatch(name) is None:
@@ -113,6 +152,7 @@ class AccessRule:
             ``"O=SARAO, CN=operator"``, or a mapping where values have commas in them. Names of its subject, by their
             short or long names, and alternative names, as ``"DNS=operator.example"``.
         allow: names of the requests that they may send, ``"*"`` for all; none at all: they are turned away.
+        deny: names of those that they may not send all the same. Who is denied ``log-level`` may still ask what it is.
 
     Raises:
         ValueError: no network, certificate or name of a request.
@@ -121,6 +161,7 @@ class AccessRule:
     network: tuple[Network, ...] | None = attrs.field(default=None, converter=_networks)
     certificate: frozenset[tuple[str, str]] | None = attrs.field(default=None, converter=_certificate)
     allow: frozenset[str] | None = attrs.field(converter=_requests)
+    deny: frozenset[str] = attrs.field(default=(), converter=_names)
 
     def fits(self, address: Address | None, certificate: frozenset[tuple[str, str]]) -> bool:
         """Return whether the rule is for a client with that address and certificate."""
@@ -130,9 +171,7 @@ class AccessRule:
             return True
         if address is None:
             return False
-        host = address.host
-        if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped is not None:
-            host = host.ipv4_mapped  # a socket for both families sees IPv4 clients like this
+        host = host_of(address)
         return any(host in network for network in self.network)
 
 
@@ -145,7 +184,10 @@ class Access:
 
     def __init__(self, rules: Iterable[AccessRule]) -> None:
         self.rules = tuple(rules)
-        self._permissions = [Permission(rule.allow) for rule in self.rules]
+        self._permissions = [
+            EVERYTHING if rule.allow is None and not rule.deny else Permission(rule.allow, rule.deny)
+            for rule in self.rules
+        ]
 
     def permission(self, address: Address | None, peercert: Mapping[str, Any] | None) -> Permission | None:
         """Return what a client may ask, or None for one that is to be turned away.
@@ -154,15 +196,37 @@ class Access:
             address: the client's address, if it has one.
             peercert: its verified certificate as ``ssl.SSLSocket.getpeercert`` gives it; None or empty without one.
         """
-        certificate = _told(peercert or {})
+        certificate = frozenset(_pairs(peercert or {}))
         for rule, permission in zip(self.rules, self._permissions, strict=True):
             if rule.fits(address, certificate):
                 return None if rule.allow is not None and not rule.allow else permission
         return None
 
 
-def _told(peercert: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+#: The rules of a server that was given none: everybody may come and ask for everything, but what is the device's own
+#: life is for those on its host: by the loopback, a Unix socket, or from within the program.
+DEFAULT_ACCESS = Access(
+    [
+        AccessRule(network=("127.0.0.0/8", "::1"), allow="*"),
+        AccessRule(network=("0.0.0.0/0", "::/0"), allow="*", deny=ADMINISTRATIVE),
+        AccessRule(allow="*"),
+    ]
+)
+#: Everything for everybody, as the protocol has it.
+OPEN_ACCESS = Access([AccessRule(allow="*")])
+
+
+def certificate_name(peercert: Mapping[str, Any] | None) -> str | None:
+    """Return what a verified certificate says of its owner, in its order: ``O=SARAO, CN=operator``; None without one.
+
+    Args:
+        peercert: as ``ssl.SSLSocket.getpeercert`` gives it; None or empty without one.
+    """
+    pairs = _pairs(peercert or {})
+    return ", ".join(f"{key}={value}" for key, value in pairs) if pairs else None
+
+
+def _pairs(peercert: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what a certificate says of its owner, as pairs."""
     subject = [(_SHORT.get(key, key), value) for names in peercert.get("subject", ()) for key, value in names]
-    alternatives = [(kind, value) for kind, value in peercert.get("subjectAltName", ()) if isinstance(value, str)]
-    return frozenset(subject + alternatives)
+    return subject + [(kind, value) for kind, value in peercert.get("subjectAltName", ()) if isinstance(value, str)]

@@ -6,16 +6,20 @@ Nothing here waits for a client: lines are queued, and connections end by themse
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from ..connection import Connection
 from ..reports import report_exception
 from ..wire.message import MessageType
+from .access import DEFAULT_ACCESS, EVERYTHING, host_of
 from .context import format_line
 from .listeners import short_of_files
 from .session import ClientConnection
 
 if TYPE_CHECKING:
+    from ..wire.datatypes import Address
     from .access import Access, Permission
     from .base import DeviceBase
 
@@ -23,6 +27,7 @@ __all__ = ["Clientele"]
 
 _CONNECTED = MessageType.INFORM.head("client-connected")
 _DISCONNECT = MessageType.INFORM.head("disconnect")
+_HOST_BITS = 64  # of an IPv6 address: a host, or its owner, has all of them to choose from
 _MOST_TURNS = 50  # of the loop in a row that bring newcomers, before they are announced to the others
 
 
@@ -37,7 +42,9 @@ class Clientele:
     def __init__(self, server: DeviceBase, *, multi_client: bool) -> None:
         self._server = server
         self._multi_client = multi_client
-        self.clients: dict[ClientConnection, None] = {}  #: in the order in which they came
+        # In the order in which they came, each with what it counts under; see _origin().
+        self.clients: dict[ClientConnection, Hashable] = {}
+        self._counts: dict[Hashable, int] = {}  # origin -> its clients, as long as it has any
         self._told: tuple[tuple[str, str], dict[str, tuple[str, ...]]] | None = None  # in the greeting
         self._lines = b""  # which says so
         self._newcomers: list[ClientConnection] = []  # not announced to the others yet
@@ -47,26 +54,28 @@ class Clientele:
 
     def receive(self, connection: Connection) -> None:
         """Greet a client, or turn it away with a reason."""
-        server, permission = self._server, None
-        if server.access is not None:
-            permission = self._permission(server.access, connection)
+        server, limits, address = self._server, self._server.limits, connection.address
+        permission = self._permission(server.access or DEFAULT_ACCESS, address, connection)
+        origin = _origin(address) if self._multi_client else None
         if not server.running:
             self._turn_away(connection, "server shutting down")
-        elif server.access is not None and permission is None:
+        elif permission is None:
             self._turn_away(connection, "not allowed")
-        elif self._multi_client and len(self.clients) >= server.limits.max_clients:
+        elif self._multi_client and len(self.clients) >= limits.max_clients:
             self._turn_away(connection, "too many clients")
+        elif self._counts.get(origin, 0) >= limits.max_clients_per_address:
+            self._turn_away(connection, "too many clients from this address")
         elif short_of_files(connection.get_extra_info("socket")):
             self._turn_away(connection, "too many clients", why="too many clients for the files that it may open")
             connection.abort()  # what waits for it to end its side costs a file
         else:
-            self._admit(ClientConnection(server, connection, permission))
+            self._admit(ClientConnection(server, connection, None if permission is EVERYTHING else permission), origin)
 
     @staticmethod
-    def _permission(access: Access, connection: Connection) -> Permission | None:
+    def _permission(access: Access, address: Address | None, connection: Connection) -> Permission | None:
         """Ask the rules; where those of the program's own raise, nobody is let in."""
         try:
-            return access.permission(connection.address, connection.get_extra_info("peercert"))
+            return access.permission(address, connection.get_extra_info("peercert"))
         except Exception:  # noqa: BLE001 - the program's; the connection would be left to nobody
             report_exception("whether client %s may connect", connection.description)
             return None
@@ -83,7 +92,7 @@ class Clientele:
         self._closing.add(connection)
         connection.on_lost(lambda: self._closing.discard(connection))
 
-    def _admit(self, client: ClientConnection) -> None:
+    def _admit(self, client: ClientConnection, origin: Hashable) -> None:
         if self._multi_client and self.clients:  # the first has nobody to be announced to
             if not self._newcomers:
                 asyncio.get_running_loop().call_soon(self._announce_when_all_came, 0, _MOST_TURNS)
@@ -91,7 +100,9 @@ class Clientele:
         elif not self._multi_client:
             for other in list(self.clients):
                 other.disconnect(f"New client connected from {client.description}")
-        self.clients[client] = None
+        self.clients[client] = origin
+        if origin is not None:
+            self._counts[origin] = self._counts.get(origin, 0) + 1
         client.connection.write(self._greeting())
         client.start()
 
@@ -128,7 +139,11 @@ class Clientele:
         """Take note that a client's connection has ended; return whether that is news."""
         if client not in self.clients:  # pragma: no cover - a session says so once
             return False
-        del self.clients[client]
+        origin = self.clients.pop(client)
+        if origin is not None:
+            self._counts[origin] -= 1
+            if not self._counts[origin]:
+                del self._counts[origin]
         if not client.connection.lost:
             self._see_off(client.connection)  # it is still sent what it was promised
         if client.connection.reason is not None:
@@ -169,3 +184,19 @@ class Clientele:
         for connection in list(self._closing):  # pragma: no cover - of those that came in these few turns of the loop
             connection.abort()
         return [*self._abandoned, *self._ending]
+
+
+def _origin(address: Address | None) -> Hashable:
+    """Return what a client counts under for ``Limits.max_clients_per_address``; None for one that does not count.
+
+    Programs of the device's own host all come from one address, the loopback or none, and are in one another's hands
+    anyway. Of IPv6 it is the network that a host may choose its addresses from, but where all of a link have the same.
+    """
+    if address is None:
+        return None
+    host = host_of(address)
+    if host.is_loopback:
+        return None
+    if isinstance(host, ipaddress.IPv4Address) or host.is_link_local:
+        return host
+    return int(host) >> _HOST_BITS

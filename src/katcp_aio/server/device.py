@@ -22,7 +22,8 @@ class DeviceServer(SensorRequests, StandardRequests):
         multi_client: without it, each new client displaces the one before (5.1, section 9).
         limits: the bounds on what clients can make the server hold or do.
         ssl: makes it TLS; require certificates in the context to know clients by theirs.
-        access: who may connect, and ask what; None: everybody and everything.
+        access: who may connect, and ask what; None: everybody and everything, but ``halt``, ``restart`` and setting
+            ``log-level`` only from the device's own host; see :data:`katcp_aio.OPEN_ACCESS`.
         clock: the time, for tests.
         sock: a bound socket, or several, to listen on instead of ``host`` and ``port``.
         path: of a Unix socket to listen on instead.

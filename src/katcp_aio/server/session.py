@@ -16,6 +16,7 @@ from ..errors import ConnectionLost, MalformedMessage
 from ..reports import report_exception
 from ..wire.datatypes import Address
 from ..wire.message import Message, MessageType
+from .access import only_asks
 from .calls import answer_stray, await_handler, call_handler, refuse
 from .context import RequestContext, format_line
 from .handlers import check_unasked
@@ -216,7 +217,9 @@ class ClientConnection:
                 else:
                     handler = handlers.get(message.name) or server.unknown_request(message.name)
                     self._current = context = RequestContext(self, message, handler)
-                    if permission is not None and not permission.allows(message.name):
+                    if permission is not None and not (
+                        permission.allows(message.name) or only_asks(permission, message.name, message.arguments)
+                    ):
                         refuse(context)
                     elif handler.kind == "plain":
                         call_handler(context)
