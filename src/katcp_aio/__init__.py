@@ -49,6 +49,7 @@ from .model.strategies import StrategyParams, StrategyRegistry, register_strateg
 from .model.tallies import Tally
 from .model.tree import SensorTree
 from .server.access import ADMINISTRATIVE, OPEN_ACCESS, READ_ONLY, Access, AccessRule, Permission
+from .server.audit import Audit, AuditRecord, log_audit
 from .server.context import RequestContext
 from .server.device import DeviceServer
 from .server.handlers import request
@@ -70,6 +71,8 @@ __all__ = [
     "AccessRule",
     "Address",
     "AggregateSensor",
+    "Audit",
+    "AuditRecord",
     "Backoff",
     "Changes",
     "Client",
@@ -129,6 +132,7 @@ __all__ = [
     "UsageError",
     "device_status",
     "device_status_from",
+    "log_audit",
     "register_strategy",
     "register_type",
     "request",

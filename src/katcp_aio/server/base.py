@@ -31,6 +31,7 @@ from ..wire.message import MessageType
 from ..wire.values import TypeRegistry
 from ..wire.values import registry as all_types
 from .access import Access
+from .audit import Audit
 from .clientele import Clientele
 from .context import format_line
 from .descriptions import Descriptions
@@ -65,6 +66,8 @@ class DeviceBase(DeviceHooks):
         log_level: from which level on they are; one for the whole device (5.1, section 6).
         trouble: what clients did wrong, counted by kind and logged at a bounded rate.
         logger: where the server itself logs.
+        access: who may connect, and ask what; None: the default rules.
+        audit: is told who asked for what; None: nobody is.
         serial: whether each client's requests are answered one after another.
         debug: whether clients are sent the traceback of a handler that fails.
     """
@@ -82,6 +85,7 @@ class DeviceBase(DeviceHooks):
         limits: Limits | None = None,
         ssl: ssl_module.SSLContext | None = None,
         access: Access | None = None,
+        audit: Audit | None = None,
         clock: Clock | None = None,
         sock: socket.socket | Sequence[socket.socket] | None = None,
         path: str | os.PathLike[str] | None = None,
@@ -101,6 +105,7 @@ class DeviceBase(DeviceHooks):
         self.serial = serial
         self.debug = debug
         self.access = access
+        self.audit = audit
         self.logger = logger
         self.log = DeviceLog(self)
         self.log_level = LogLevel.WARN

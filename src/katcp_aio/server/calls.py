@@ -86,7 +86,8 @@ def _failed(context: RequestContext, error: Exception) -> None:
         context.refuse(error.code, error.text)
         return
     if client.connection.lost and isinstance(error, ConnectionLost):
-        return  # the client went while the handler was sending to it
+        context.refuse("fail", "the client went")  # while the handler was sending to it; so nobody is told but an audit
+        return
     report_exception("?%s of client %s", name, client.description)
     if client.server.debug:
         text = "".join(traceback.format_exception(error))
@@ -101,7 +102,7 @@ def refuse(context: RequestContext) -> None:
     """Answer a request that its client may not make."""
     client, name = context.client, context.message.name
     client.server.trouble.tell("refused", "client %s may not ask ?%s", client.description, name)
-    context.refuse("fail", f"?{plain(name)} is not allowed for this client")
+    context.deny(f"?{plain(name)} is not allowed for this client")
 
 
 def answer_stray(client: ClientConnection, message: Message | MalformedMessage) -> None:

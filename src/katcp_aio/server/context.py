@@ -163,6 +163,10 @@ class RequestContext:
         if not self.replied:
             self.reply(encode_text_leniently(code), text if isinstance(text, bytes) else encode_text_leniently(text))
 
+    def deny(self, text: str) -> None:
+        """Refuse a request that its client may not make."""
+        self.refuse("fail", text)
+
     def _reply_head(self) -> bytes:
         mid = self.message.mid
         return self.handler.head if mid is None else b"%b[%d]" % (self.handler.head, mid)

@@ -24,6 +24,7 @@ class DeviceServer(SensorRequests, StandardRequests):
         ssl: makes it TLS; require certificates in the context to know clients by theirs.
         access: who may connect, and ask what; None: everybody and everything, but ``halt``, ``restart`` and setting
             ``log-level`` only from the device's own host; see :data:`katcp_aio.OPEN_ACCESS`.
+        audit: records what clients ask for and what came of it, but for requests that only look; None: nothing.
         clock: the time, for tests.
         sock: a bound socket, or several, to listen on instead of ``host`` and ``port``.
         path: of a Unix socket to listen on instead.

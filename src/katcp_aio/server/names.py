@@ -35,7 +35,7 @@ _FIXED: Final = frozenset(
 )
 #: Set when the server is built, so that an attribute of the class would never be seen; may be set again.
 _SET: Final = frozenset(
-    {"access", "debug", "device_row", "library_row", "log_level", "logger", "loop", "serial", "versions"}
+    {"access", "audit", "debug", "device_row", "library_row", "log_level", "logger", "loop", "serial", "versions"}
 )
 
 

@@ -205,7 +205,8 @@ class ClientConnection:
         Per request: one lookup, the arguments, one call, one append to a list; see docs/explanation/performance.md.
         """
         connection, batch, server = self.connection, self._batch, self.server
-        handlers, permission = server.handlers, self.permission
+        handlers, permission, audit = server.handlers, self.permission, server.audit
+        make_context = RequestContext if audit is None else audit.context
         self.begin_turn()
         connection.gather()
         promotion = self._loop.call_soon(self._hand_over, lead)
@@ -216,7 +217,7 @@ class ClientConnection:
                     answer_stray(self, message)
                 else:
                     handler = handlers.get(message.name) or server.unknown_request(message.name)
-                    self._current = context = RequestContext(self, message, handler)
+                    self._current = context = make_context(self, message, handler)
                     if permission is not None and not (
                         permission.allows(message.name) or only_asks(permission, message.name, message.arguments)
                     ):
