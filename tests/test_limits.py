@@ -1,9 +1,14 @@
 """Bounds: each is a positive number, and says its unit, what happens beyond it and why it is there."""
 
+import asyncio
+
 import attrs
 import pytest
 
+from katcp_aio import Client, FailReply
+from katcp_aio.connection import ConnectionProtocol
 from katcp_aio.limits import Limits
+from katcp_aio.testing import FakeDevice, Peer, memory_pair
 
 __all__ = []
 
@@ -65,3 +70,29 @@ def test_limits_never_change():
 def test_a_bound_that_does_not_exist_is_refused():
     with pytest.raises(TypeError):
         Limits(max_clientz=5)
+
+
+async def test_a_chunk_of_what_a_peer_sent_is_parsed_at_once_and_no_more():
+    protocol, peer = ConnectionProtocol(Limits(parse_chunk=100)), Peer()
+    memory_pair(protocol, peer)
+    peer.send(*["?watchdog"] * 1000)
+    await asyncio.sleep(0)
+    seen = 0
+    while seen < 1000:
+        messages = await protocol.connection.read()
+        assert 0 < len(messages) <= 100 // len("?watchdog") + 1
+        seen += len(messages)
+    protocol.connection.abort()
+    await protocol.connection.wait_lost()
+    await peer.close()
+
+
+async def test_few_log_informs_are_kept_to_explain_a_bare_fail():
+    async with (
+        FakeDevice() as fake,
+        Client("fake", connector=fake.connector, limits=Limits(max_log_context=3)) as client,
+    ):
+        fake.on("read", raw=b"".join(b"#log info 1 x line-%d\n" % number for number in range(10)) + b"!read[1] fail\n")
+        with pytest.raises(FailReply) as caught:
+            await client.request("read")
+    assert [inform.arguments[-1] for inform in caught.value.log] == [b"line-7", b"line-8", b"line-9"]
