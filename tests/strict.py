@@ -50,6 +50,8 @@ def pytest_pyfunc_call(pyfuncitem):
     with blockbuster_ctx("katcp_aio") as blocker:
         # The name of a Unix socket is removed as it stops to listen, for the next may want to have it at once.
         blocker.functions["os.unlink"].can_block_in("server/listeners.py", "close")
+        for function in ("open", "close"):  # and is looked at, whether it is still this server's
+            blocker.functions["os.stat"].can_block_in("server/listeners.py", function)
         return (yield)
 
 
