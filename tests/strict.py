@@ -47,6 +47,8 @@ def pytest_pyfunc_call(pyfuncitem):
         return (yield)
     from blockbuster import blockbuster_ctx
 
+    from katcp_aio import __version__  # noqa: F401 - read from the installation, once a process
+
     with blockbuster_ctx("katcp_aio") as blocker:
         # The name of a Unix socket is removed as it stops to listen, for the next may want to have it at once.
         blocker.functions["os.unlink"].can_block_in("server/listeners.py", "close")

@@ -54,6 +54,10 @@ class Device(DeviceServer):
         """Reply without a code, which no device should."""
         ctx.reply()
 
+    def request_bye(self, ctx):
+        """Disconnect the client."""
+        ctx.client.disconnect("bye")
+
     @request(cancel_on_disconnect=True)
     async def request_tied(self, ctx):
         """Wait as long as the client does."""
@@ -162,6 +166,12 @@ async def test_a_client_that_went_is_not_told_and_the_result_is_recorded(audited
     assert [(record.request, record.outcome, record.told) for record in records] == [("tied", "fail", False)]
     await manual_clock.advance(5)
     assert [(record.request, record.outcome, record.told) for record in records[1:]] == [("slow", "ok", False)]
+
+
+async def test_a_client_that_the_handler_itself_sends_away_is_not_told(audited, records):
+    audited.send("?bye")
+    await audited.message("disconnect")
+    assert [(record.outcome, record.told) for record in records] == [("ok", False)]
 
 
 async def test_a_client_that_went_while_it_was_sent_informs(audited, records, manual_clock):

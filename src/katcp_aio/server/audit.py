@@ -125,7 +125,7 @@ class AuditedContext(RequestContext):
             arguments=tuple(printable(argument) for argument in arguments[:_MOST_ARGUMENTS]),
             omitted=max(0, len(arguments) - _MOST_ARGUMENTS),
             outcome=outcome,
-            told=not connection.lost,
+            told=not connection.closing,  # else nothing is written any more
             duration=self.client.server.clock.monotonic() - self._began,
         )
         try:
