@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import ipaddress
 
 import pytest
 
@@ -279,6 +281,19 @@ async def test_a_stop_makes_room(serve, crowded, come_from):
     await crowded.stop()
     await crowded.start(listen=False)
     await fill(crowded, come_from)
+
+
+async def test_nothing_stays_of_an_address_whose_clients_have_gone(serve, device_class, come_from):
+    device = (await serve(device_class())).server
+    for number in range(50):
+        peer = come_from(device, f"10.9.0.{number}")
+        await peer.ask("?watchdog")
+        peer.abort()
+    while device.clients:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
+    gc.collect()
+    kept = [str(item) for item in gc.get_objects() if isinstance(item, ipaddress.IPv4Address)]
+    assert [address for address in kept if address.startswith("10.9.0.")] == []
 
 
 async def test_a_single_client_server_counts_no_addresses(serve, device_class, come_from):
