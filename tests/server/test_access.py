@@ -221,13 +221,20 @@ async def test_a_client_from_elsewhere_is_refused_what_is_the_device_s_life(
     assert (await peer.ask("?watchdog"))[-1].ok
 
 
+async def halted(device, peer):
+    """Wait until the device has ended, which waits for its client to end its side."""
+    assert await peer.end() == [rb"#disconnect server\_shutting\_down"]
+    await peer.close()
+    await device.serve_forever()
+
+
 @pytest.mark.parametrize("host", HERE)
 async def test_a_client_of_the_device_s_host_may_halt_it(serve, device_class, come_from, host):
     device = (await serve(device_class())).server
     peer = come_from(device, host)
     assert (await peer.ask("?log-level debug"))[-1].ok
     assert (await peer.ask("?halt"))[-1].ok
-    await device.serve_forever()
+    await halted(device, peer)
 
 
 async def test_a_client_of_a_unix_socket_may_halt_the_device(device_class, tmp_path):
@@ -235,14 +242,14 @@ async def test_a_client_of_a_unix_socket_may_halt_the_device(device_class, tmp_p
     async with device_class(path=path) as device:
         peer = await Peer.connect(path=str(path))
         assert (await peer.ask("?halt"))[-1].ok
-        await device.serve_forever()
-        await peer.close()
+        await halted(device, peer)
 
 
 async def test_a_device_open_to_all_is_halted_by_anybody(serve, device_class, come_from):
     device = (await serve(device_class(access=OPEN_ACCESS))).server
-    assert (await come_from(device, "10.8.0.7").ask("?halt"))[-1].ok
-    await device.serve_forever()
+    peer = come_from(device, "10.8.0.7")
+    assert (await peer.ask("?halt"))[-1].ok
+    await halted(device, peer)
 
 
 async def test_rules_of_one_s_own_take_the_place_of_the_default(serve, device_class, come_from):
@@ -251,8 +258,10 @@ async def test_rules_of_one_s_own_take_the_place_of_the_default(serve, device_cl
     local = come_from(device, "127.0.0.1")
     assert (await local.ask("?halt"))[-1].arguments[0] == b"fail"
     assert (await local.ask("?help"))[-1].arguments[0] == b"fail"
-    assert (await come_from(device, "10.8.0.7").ask("?halt"))[-1].ok
-    await device.serve_forever()
+    await local.close()
+    peer = come_from(device, "10.8.0.7")
+    assert (await peer.ask("?halt"))[-1].ok
+    await halted(device, peer)
 
 
 async def test_who_is_not_denied_but_never_allowed_to_ask_for_a_level(greeted, device_class):
