@@ -1,6 +1,7 @@
 """Connections over real sockets: what only these have, or do otherwise than connections in memory."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import gc
 import os
@@ -9,6 +10,7 @@ import ssl
 import struct
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 import trustme
@@ -92,6 +94,40 @@ async def test_a_client_takes_longer_lines_than_a_server():
         client.send(long)
         assert isinstance((await server.read())[0], LineTooLong)
         client.abort()
+
+
+async def test_reading_a_short_line_makes_no_large_buffer():
+    """asyncio's own way is a buffer of 256 KiB for each read, and that costs more than a short request."""
+    async with listening() as (listener, address):
+        client = await connect(*address)
+        server = await listener.connections.get()
+        client.send(Message.request("ping"))
+        await server.read()
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            client.send(Message.request("ping", 17))
+            assert await server.read() == [Message.request("ping", 17)]
+            assert tracemalloc.get_traced_memory()[1] - before < 64 * 1024
+        finally:
+            tracemalloc.stop()
+        client.abort()
+
+
+def test_loops_in_several_threads_do_not_read_each_others_bytes():
+    async def talk(text):
+        async with listening() as (listener, address):
+            client = await connect(*address)
+            server = await listener.connections.get()
+            for mid in range(1, 200):
+                asked = Message.request("echo", text * 300, mid=mid)
+                client.send(asked)
+                assert await server.read() == [asked]
+            client.abort()
+
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        for talked in [threads.submit(asyncio.run, talk(text)) for text in "abcd"]:
+            talked.result()
 
 
 async def converse(client, server):
