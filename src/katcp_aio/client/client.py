@@ -24,10 +24,11 @@ from ..reports import TroubleLog, logger
 from ..wire.dialect import Dialect, parse_version
 from ..wire.message import Message, MessageType
 from .backoff import Backoff
-from .desk import Desk, RequestSlot
+from .desk import Desk
 from .informs import InformTable, inform_methods, typed_callback
 from .link import Link, reason_of
 from .replies import Reply, decode_values, in_seconds, reply_error
+from .slot import Slot
 from .states import Lifecycle, State
 from .stream import InformStream, Mailbox
 from .timeouts import DEFAULT, Default
@@ -36,7 +37,6 @@ from .upload import upload
 __all__ = ["Client"]
 
 _BACKOFF = Backoff()
-_OK = (b"ok",)
 
 
 class Client:
@@ -282,11 +282,11 @@ class Client:
             timeout = self.timeout_hints.get(name) or self.timeout
         slot = self._desk.submit(name, args, timeout)
         try:
-            await slot.future
+            outcome = await slot
         except asyncio.CancelledError:
             self._desk.give_up(slot)
             raise
-        reply = self._outcome(slot, check=check)
+        reply = self._checked(slot, outcome, check=check)
         if returns is None:
             return reply
         return decode_values(_request(slot), reply.message, returns, slot.dialect)
@@ -304,28 +304,28 @@ class Client:
         """
         desk = self._desk
 
-        def submit(mailbox: Mailbox) -> RequestSlot:
+        def submit(mailbox: Mailbox) -> Slot:
             limit = self.timeout_hints.get(name) or self.timeout if timeout is DEFAULT else timeout
             return desk.submit(name, args, limit, mailbox)
 
         return InformStream(
             submit,
-            self._outcome,
+            self._checked,
             desk.give_up,
             desk.taken,
         )
 
-    def _outcome(self, slot: RequestSlot, *, check: bool = True) -> Reply:
+    def _checked(self, slot: Slot, outcome: Reply | Exception, *, check: bool = True) -> Reply:
         """Return the reply of a request that has its outcome, or raise what it is instead."""
-        result = slot.future.result()
-        if isinstance(result, Exception):
-            del slot.future  # a late reply may be awaited for long, and must not hold the frames of the traceback
-            raise result
-        if check and result.arguments[:1] != _OK:
-            raise reply_error(_request(slot), result, slot.informs, slot.log, self.description)
+        if isinstance(outcome, Exception):
+            slot.forget()
+            raise outcome
+        message = outcome.message
+        if check and not (message.arguments and message.arguments[0] == b"ok"):
+            raise reply_error(_request(slot), message, slot.informs, slot.log, self.description)
         if slot.dialect.time_scale != 1.0:
-            result = in_seconds(result, slot.dialect)
-        return Reply(result, slot.informs)
+            return Reply(in_seconds(message, slot.dialect), slot.informs)
+        return outcome
 
     async def upload(
         self, port: int, data: bytes | bytearray | memoryview | Iterable[bytes], *, timeout: float | None = 30.0
@@ -395,6 +395,6 @@ class Client:
         raise NotConnected(f"closed while waiting for #{name}", device=self.description)
 
 
-def _request(slot: RequestSlot) -> Message:
+def _request(slot: Slot) -> Message:
     """Return the request as it was sent."""
     return Message(MessageType.REQUEST, slot.name, slot.arguments, slot.mid)

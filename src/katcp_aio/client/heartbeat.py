@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from .desk import Desk, RequestSlot
+from .desk import Desk
+from .slot import Slot
 
 __all__ = ["Heartbeat"]
 
@@ -31,7 +32,7 @@ class Heartbeat:
         self._desk = desk
         self._period = period
         self._on_dead = on_dead
-        self._asked: RequestSlot | None = None
+        self._asked: Slot | None = None
         self._heard = desk.batches
         self._missed = 0
         self._since = asyncio.get_running_loop().time()  # s, from when on nothing has been heard
@@ -60,7 +61,7 @@ class Heartbeat:
             self._on_dead(f"no sign of life in {_MISSED * self._period:g} s")
             return
         if asked is not None:
-            signs -= asked.future.done()  # but for the answer to that, it was silent
+            signs -= asked.done()  # but for the answer to that, it was silent
             desk.give_up(asked)
         if signs <= 0 and not len(desk):
             self._asked = desk.submit("watchdog", (), None)

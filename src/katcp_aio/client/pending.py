@@ -13,73 +13,17 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Generic, Protocol, TypeVar
 
-from ..wire.dialect import Dialect
-from ..wire.message import MAX_MID, Message
+from ..wire.message import MAX_MID
+from .slot import Slot
 
-__all__ = ["Future", "Pending", "Sink", "Slot"]
-
-
-class Future(Protocol):
-    """What a slot needs of a future; asyncio's is one."""
-
-    def done(self) -> bool:
-        """Whether the caller has its outcome, or no longer waits for one."""
-
-    def set_result(self, result: Message | Exception, /) -> None:
-        """Give the caller its outcome."""
+__all__ = ["Pending"]
 
 
-class Sink(Protocol):
-    """Takes informs as they come, instead of the list that goes with the reply."""
-
-    def push(self, inform: Message, /) -> bool:
-        """Take one inform; False if nobody reads any more."""
-
-    def wake(self) -> None:
-        """Take note that the request has its outcome."""
-
-    def __len__(self) -> int:
-        """How many informs wait to be read."""
+_MAX_ASKED = 2000  # names; a program uses a few hundred at most
 
 
-F = TypeVar("F", bound=Future)
-
-
-class Slot(Generic[F]):
-    """One request, from its call to its outcome."""
-
-    # Class attributes instead of slots: most requests never change them, and setting eleven more costs as much as
-    # writing the line.
-    mid: int | None = None
-    sent = False
-    given_up: float | None = None  #: since when (s, monotonic) nobody waits for the outcome
-    deadline = math.inf  #: s, monotonic
-    timeout = math.inf  #: s, from which the deadline was made
-    log_mark = 0  #: how many #log informs there had been when it was sent
-    log: tuple[Message, ...] = ()  #: those that explain a reply without a reason
-    flaw: Exception | None = None  #: a malformed line that looked like part of the reply
-
-    def __init__(
-        self,
-        name: str,
-        values: tuple[object, ...],
-        arguments: tuple[bytes, ...],
-        dialect: Dialect,
-        future: F,
-        sink: Sink | None = None,
-    ) -> None:
-        self.name = name
-        self.values = values  #: the arguments as the program gave them
-        self.arguments = arguments  #: the same as they are sent
-        self.dialect = dialect  #: by whose rules
-        self.future = future  #: gets the reply, or the exception to raise
-        self.sink = sink  #: takes the informs, if they are not to be kept
-        self.informs: list[Message] = []
-
-
-class Pending(Generic[F]):
+class Pending:
     """The requests of one client.
 
     Args:
@@ -87,15 +31,15 @@ class Pending(Generic[F]):
             oldest is forgotten, and its reply, should it come, counts as unknown.
     """
 
-    __slots__ = ("_bare", "_ghosts", "_head", "_next_mid", "expected", "max_ghosts", "outstanding", "queue")
+    __slots__ = ("_bare", "_ghosts", "_head", "_next_mid", "asked", "max_ghosts", "outstanding", "queue")
 
     def __init__(self, max_ghosts: int = 1000, first_mid: int = 1) -> None:
         self.max_ghosts = max_ghosts
-        self.queue: OrderedDict[Slot[F], None] = OrderedDict()  #: not sent yet, in order
-        self.expected: dict[str, int] = {}  #: names of outstanding requests, ghosts included, and how many of each
-        self.outstanding: dict[int, Slot[F]] = {}  #: sent with an id, by it, in the order sent; ghosts included
-        self._head: Slot[F] | None = None  # sent without an id
-        self._ghosts: dict[int, Slot[F]] = {}  # those of outstanding that were given up, in that order
+        self.queue: OrderedDict[Slot, None] = OrderedDict()  #: not sent yet, in order
+        self.asked: set[str] = set()  #: names of outstanding requests, ghosts included, and of others before
+        self.outstanding: dict[int, Slot] = {}  #: sent with an id, by it, in the order sent; ghosts included
+        self._head: Slot | None = None  # sent without an id
+        self._ghosts: dict[int, Slot] = {}  # those of outstanding that were given up, in that order
         self._bare: set[str] = set()  # names answered without the id that the request had
         self._next_mid = first_mid
 
@@ -114,7 +58,7 @@ class Pending(Generic[F]):
         """All that is remembered, ghosts included; quicker than ``len``, which is never more."""
         return len(self.outstanding) + len(self.queue) + 1
 
-    def __iter__(self) -> Iterator[Slot[F]]:
+    def __iter__(self) -> Iterator[Slot]:
         """Yield every request, ghosts included: outstanding ones first."""
         if self._head is not None:
             yield self._head
@@ -123,20 +67,26 @@ class Pending(Generic[F]):
 
     # Out
 
-    def send(self, slot: Slot[F]) -> int:
+    def send(self, slot: Slot) -> int:
         """Take note that ``slot`` is sent with an id, and return which."""
-        mid = self._next_mid
-        while mid in self.outstanding:
+        mid, outstanding = self._next_mid, self.outstanding
+        while mid in outstanding:
             mid = mid + 1 if mid < MAX_MID else 1
         self._next_mid = mid + 1 if mid < MAX_MID else 1
         slot.mid = mid
         slot.sent = True
-        self.outstanding[mid] = slot
-        name = slot.name
-        self.expected[name] = self.expected.get(name, 0) + 1
+        outstanding[mid] = slot
+        if slot.name not in self.asked:
+            self._ask(slot.name)
         return mid
 
-    def next(self, *, ids: bool) -> Slot[F] | None:
+    def _ask(self, name: str) -> None:
+        """Remember a name, and no longer those that nothing is outstanding of if there are too many."""
+        if len(self.asked) >= _MAX_ASKED:
+            self.asked.intersection_update([slot.name for slot in self if slot.sent])
+        self.asked.add(name)
+
+    def next(self, *, ids: bool) -> Slot | None:
         """Return the next queued request, now sent with or without an id; None if there is none that may go."""
         if not self.queue or (not ids and self._head is not None):
             return None
@@ -146,12 +96,12 @@ class Pending(Generic[F]):
         else:
             slot.sent = True
             self._head = slot
-            self.expected[slot.name] = self.expected.get(slot.name, 0) + 1
+            self._ask(slot.name)
         return slot
 
     # In
 
-    def take(self, name: str, mid: int | None) -> Slot[F] | None:
+    def take(self, name: str, mid: int | None) -> Slot | None:
         """Return the request that a reply answers, and forget it; None if there is none. It may be a ghost."""
         slot = self.outstanding.get(mid) if mid is not None else None
         if slot is None or slot.name != name:
@@ -166,19 +116,14 @@ class Pending(Generic[F]):
                 del self._ghosts[slot.mid]  # type: ignore[arg-type]
             if mid is None:
                 self._bare.add(name)
-        left = self.expected[name] - 1
-        if left:
-            self.expected[name] = left
-        else:
-            del self.expected[name]
         return slot
 
-    def find(self, name: str, mid: int | None) -> Slot[F] | None:
+    def find(self, name: str, mid: int | None) -> Slot | None:
         """Return the outstanding request that a reply or inform belongs to. It may be a ghost."""
         if mid is not None:
             slot = self.outstanding.get(mid)
             return slot if slot is not None and slot.name == name else None
-        if name not in self.expected:
+        if name not in self.asked:
             return None
         if self._head is not None and self._head.name == name:
             return self._head
@@ -186,7 +131,7 @@ class Pending(Generic[F]):
 
     # The end of waiting
 
-    def give_up(self, slot: Slot[F], now: float) -> None:
+    def give_up(self, slot: Slot, now: float) -> None:
         """Take note that nobody waits for the outcome any more. Does nothing for a request that has been answered."""
         if not slot.sent:
             self.queue.pop(slot, None)
@@ -202,7 +147,7 @@ class Pending(Generic[F]):
             if len(self._ghosts) > self.max_ghosts:
                 self.take(*next((ghost.name, mid) for mid, ghost in self._ghosts.items()))
 
-    def due(self, now: float) -> tuple[list[Slot[F]], float]:
+    def due(self, now: float) -> tuple[list[Slot], float]:
         """Return the requests whose deadline is over, and the next deadline (inf: none)."""
         over = []
         following = math.inf
@@ -229,10 +174,10 @@ class Pending(Generic[F]):
                     return ghost.given_up
         return None
 
-    def lose(self) -> list[Slot[F]]:
+    def lose(self) -> list[Slot]:
         """Forget all that was sent, ghosts included, and return those that somebody waits for."""
         waited_for = [slot for slot in self if slot.sent and slot.given_up is None]
         self._head = None
-        for table in (self.outstanding, self._ghosts, self.expected, self._bare):
+        for table in (self.outstanding, self._ghosts, self._bare):
             table.clear()
         return waited_for

@@ -15,12 +15,10 @@ from typing import Self
 
 from ..errors import UsageError
 from ..wire.message import Message
-from .pending import Slot
 from .replies import Reply
+from .slot import Slot
 
 __all__ = ["InformStream", "Mailbox"]
-
-_Slot = Slot["asyncio.Future[Message | Exception]"]
 
 
 class Mailbox:
@@ -97,16 +95,16 @@ class InformStream:
 
     def __init__(
         self,
-        submit: Callable[[Mailbox], _Slot],
-        settle: Callable[[_Slot], Reply],
-        give_up: Callable[[_Slot], None],
+        submit: Callable[[Mailbox], Slot],
+        settle: Callable[[Slot, Reply | Exception], Reply],
+        give_up: Callable[[Slot], None],
         on_taken: Callable[[], None],
     ) -> None:
         self._submit = submit
         self._settle = settle
         self._give_up = give_up
         self._mailbox = Mailbox(self, on_taken)
-        self._slot: _Slot | None = None
+        self._slot: Slot | None = None
         self._finished = False
         self.reply: Reply | None = None  #: the reply, once the loop has ended; its ``informs`` are empty
 
@@ -127,9 +125,9 @@ class InformStream:
                 self._slot = self._submit(mailbox)
             if mailbox.informs:
                 return mailbox.take()
-            if self._slot.future.done():
+            if (outcome := self._slot.outcome) is not None:
                 self._finished = True
-                self.reply = self._settle(self._slot)
+                self.reply = self._settle(self._slot, outcome)
                 break
             await mailbox.wait()
         raise StopAsyncIteration

@@ -149,8 +149,7 @@ class Connection:
     async def listen(self, sink: Callable[[list[Message | MalformedMessage]], bool]) -> bool:
         """Have messages given to ``sink`` as they come, until it returns True or the stream ends; return which it was.
 
-        Called by the transport itself, it saves a turn of the loop, a third of a round trip. Cancelling loses nothing,
-        and after True what comes waits for the next call.
+        Called by the transport, it saves a turn of the loop. Cancelling loses nothing, and what comes after True waits.
 
         Raises:
             Exception: whatever ``sink`` raises.
@@ -212,6 +211,12 @@ class Connection:
         """Queue messages; see :meth:`write`."""
         self.write(b"".join(map(bytes, messages)))
 
+    def write_now(self, data: bytes) -> None:
+        """Write whole lines, behind what is queued, without waiting for the end of the turn."""
+        self._out.append(data)
+        self._size += len(data)
+        self._flush()
+
     def gather(self) -> None:
         """Promise a :meth:`flush`, so that :meth:`write` does not have to schedule one."""
         self._gathering = True
@@ -235,10 +240,7 @@ class Connection:
             self._writer.write(data)
 
     def _check_backlog(self, longest: int, bound: int) -> None:
-        """Break off a peer that leaves too much unread; what counts is what waited before this turn's output.
-
-        One long reply must pass, and so must what is said while it is on its way.
-        """
+        """Break off a peer that left too much unread before this turn: one long reply, whatever its length, passes."""
         if self._writer.transport.get_write_buffer_size() > bound + self._allowance:
             self.abort(f"left more than {bound} bytes unread")
         elif longest > self._allowance:
@@ -285,9 +287,8 @@ class Connection:
         """Start to end the connection, without waiting; :meth:`close` waits.
 
         This side's end goes out first, and what the peer still sends is dropped until it ends its own: closing a
-        socket with unread input would make the kernel reset the connection and destroy what it has not delivered yet.
-        A peer that neither takes anything nor ends its side for ``Limits.close_timeout`` is aborted, and any other
-        after ``Limits.stall_timeout``.
+        socket with unread input would have the kernel reset the connection and destroy what is not delivered yet. A
+        peer that takes nothing for ``Limits.close_timeout`` is aborted, and any other after ``Limits.stall_timeout``.
         """
         if self.closing:
             return
@@ -362,9 +363,8 @@ class Connection:
             self._closing_watch = None
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
-        callbacks, self._lost_callbacks = self._lost_callbacks, []
-        for callback in callbacks:
-            callback()
+        while self._lost_callbacks:
+            self._lost_callbacks.pop(0)()
 
     def stalled(self) -> None:
         """Take note that the output is above the high-water mark."""

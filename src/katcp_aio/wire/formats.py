@@ -69,6 +69,7 @@ def wrong_value(value: object, kind: str) -> ValueError:
 # --- integer ---
 
 _INTEGER = re.compile(rb"-?[1-9][0-9]*|0").fullmatch
+_UNDERSCORE = ord("_")  # looked for as a number: 20, and 130 as b"_" (Python 3.11)
 
 
 def encode_integer(value: int) -> bytes:
@@ -93,7 +94,7 @@ def decode_integer(raw: bytes) -> int:
 def decode_integer_leniently(raw: bytes) -> int:
     """Read as :func:`decode_integer`, or with a plus, with leading zeros, or within blanks."""
     try:
-        if b"_" not in raw:
+        if _UNDERSCORE not in raw:
             return int(raw)
     except ValueError:
         pass
@@ -128,7 +129,7 @@ def decode_float(raw: bytes) -> float:
 def decode_float_leniently(raw: bytes) -> float:
     """Read as :func:`decode_float`, and also ``nan``, ``inf``, too large numbers, and within blanks."""
     try:
-        if b"_" not in raw:
+        if _UNDERSCORE not in raw:
             return float(raw)
     except ValueError:
         pass
@@ -244,7 +245,7 @@ def time_decoder(dialect: Dialect, *, lenient: bool = False) -> Callable[[bytes]
 
     def decode_leniently(raw: bytes) -> float:
         try:
-            if b"_" not in raw:
+            if _UNDERSCORE not in raw:
                 if milliseconds:
                     return float(raw + b"e-3") if _TIME(raw) else float(raw) / 1000.0
                 return float(raw)
