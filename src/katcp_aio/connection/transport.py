@@ -144,14 +144,14 @@ async def connect(
 
 def _prepare_socket(sock: socket.socket | None, limits: Limits) -> None:
     """Have small messages leave at once, and a peer that vanished noticed; sockets other than TCP have neither."""
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+    if sock is None:
         return
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _keepalive_options(limits):
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
-    except OSError:  # pragma: no cover - the connection is gone already, or this system only knows an option's name
+    except OSError:  # it is of another kind, it is gone already, or this system only knows an option's name
         pass
 
 

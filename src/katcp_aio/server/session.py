@@ -209,7 +209,7 @@ class ClientConnection:
         make_context = RequestContext if audit is None else audit.context
         self.begin_turn()
         connection.gather()
-        promotion = self._loop.call_soon(self._hand_over, lead)
+        promotion: asyncio.Handle | None = None
         try:
             while batch:
                 message = batch.popleft()
@@ -225,6 +225,8 @@ class ClientConnection:
                     elif handler.kind == "plain":
                         call_handler(context)
                     else:
+                        if promotion is None:
+                            promotion = self._loop.call_soon(self._hand_over, lead)
                         if not await await_handler(context, task):
                             return self._give_up(lead, task)
                         if self._lead is not lead:
@@ -234,7 +236,8 @@ class ClientConnection:
                 if self._monotonic() >= self._turn_ends or connection.paused or self._stopping:
                     break
         finally:
-            promotion.cancel()
+            if promotion is not None:
+                promotion.cancel()
             if self._lead is lead:  # pragma: no branch - those that lost the lead meanwhile have returned
                 self._current = None
         if batch and not self._stopping:
