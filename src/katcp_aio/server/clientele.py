@@ -6,6 +6,7 @@ Nothing here waits for a client: lines are queued, and connections end by themse
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..connection import Connection
 from ..reports import report_exception
 from ..wire.message import MessageType
-from .access import DEFAULT_ACCESS, EVERYTHING, host_of
+from .access import DEFAULT_ACCESS, EVERYTHING, Host, host_of
 from .context import format_line
 from .listeners import short_of_files
 from .session import ClientConnection
@@ -194,7 +195,11 @@ def _origin(address: Address | None) -> Hashable:
     """
     if address is None:
         return None
-    host = host_of(address)
+    return _network_of(host_of(address))
+
+
+@functools.lru_cache(256)
+def _network_of(host: Host) -> Hashable:
     if host.is_loopback:
         return None
     if isinstance(host, ipaddress.IPv4Address) or host.is_link_local:
