@@ -192,12 +192,35 @@ def test_as_an_observer_it_has_its_driver_look_at_readings():
         def on_reading(self, *told):
             self.told = told
 
-    strategy = Event()
+    strategy = EventRate(1, 2)
     strategy.driver = Driver()
     sensor = Sensor(int, "it")
     sensor.attach(strategy)
     sensor.set(5, timestamp=1)
     assert strategy.driver.told == (strategy, sensor, Reading(1.0, NOMINAL, 5))
+
+
+@pytest.mark.parametrize("kind", [Auto, Event])
+@given(history=st.lists(st.tuples(st.sampled_from([0, 1, NAN, "a"]), st.sampled_from([NOMINAL, WARN]))))
+def test_as_observers_those_without_a_time_say_at_once_what_they_would_say_if_asked(kind, history):
+    class Driver:
+        def __init__(self):
+            self.sent = []
+
+        def report(self, sensor, reading):
+            self.sent.append((sensor, reading))
+
+    asked, told, driver, sensor = kind(), kind(), Driver(), Sensor(int, "it")
+    told.driver = driver
+    for strategy in (asked, told):
+        strategy.start(Reading(0.0, NOMINAL, 0), 0.0)
+    expected = []
+    for at, (value, status) in enumerate(history):
+        reading = Reading(float(at), status, value)
+        told(sensor, reading)
+        if asked.on_reading(reading, float(at)):
+            expected.append((sensor, reading))
+    assert comparable(enumerate(driver.sent)) == comparable(enumerate(expected))
 
 
 def test_echo_is_the_name_and_the_parameters_as_given():

@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+from tests.server.sampled import World
 
 from katcp_aio import DeviceServer
 from katcp_aio.testing import Peer, memory_pair
@@ -58,6 +59,14 @@ async def come_from():
         if not peer.lost:
             peer.abort()
         await peer.close()
+
+
+@pytest.fixture
+async def world(manual_clock):
+    """Sensors, and clients that sample them."""
+    made = World(manual_clock)
+    yield made
+    await made.end()
 
 
 @pytest.fixture(scope="session")

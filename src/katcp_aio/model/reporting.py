@@ -41,6 +41,9 @@ class StrategyDriver(Protocol):
     def on_reading(self, strategy: Strategy, sensor: Sensor[Any], reading: Reading[Any]) -> None:
         """Have ``strategy``, which is attached to ``sensor``, look at a reading that was just set."""
 
+    def report(self, sensor: Sensor[Any], reading: Reading[Any]) -> None:
+        """Send a reading."""
+
 
 class Strategy:
     """When one client hears of one sensor. Subclass it for a strategy of one's own; see ``register_strategy``.
@@ -54,9 +57,9 @@ class Strategy:
     driver: StrategyDriver  #: set by whoever attaches the strategy to a sensor
     reports = True  #: False only for ``none``: not even the first reading is sent
 
-    def __init__(self) -> None:
-        self.name = ""  #: as the client knows it: ``auto`` even where the sensor says what that means
-        self.params: tuple[bytes, ...] = ()  #: the client's parameters, byte for byte as given
+    def __init__(self, name: str = "", params: tuple[bytes, ...] = ()) -> None:
+        self.name = name  #: as the client knows it: ``auto`` even where the sensor says what that means
+        self.params = params  #: the client's parameters, byte for byte as given
         self.wake_at = math.inf  #: when ``on_wake`` is due, in monotonic seconds; inf: never
 
     def __call__(self, sensor: Sensor[Any], reading: Reading[Any]) -> None:
@@ -91,6 +94,10 @@ class Auto(Strategy):
     """``auto``: every reading is sent, also one equal to the last."""
 
     __slots__ = ()
+
+    def __call__(self, sensor: Sensor[Any], reading: Reading[Any]) -> None:
+        """Report it, whatever the time."""
+        self.driver.report(sensor, reading)
 
     def on_reading(self, reading: Reading[Any], now: float) -> bool:
         """Report it."""
@@ -130,37 +137,48 @@ class Period(Strategy):
         return True
 
 
-class Event(Strategy):
-    """``event``: every reading whose status or value differs from the last report; the timestamp does not count.
-
-    NaN is no change from NaN.
-    """
+class _Changes(Strategy):
+    """What looks for changes from the last report; the timestamp does not count, and NaN is no change from NaN."""
 
     __slots__ = ("_status", "_value")
 
     def start(self, reading: Reading[Any], now: float) -> None:
         """Remember what is sent."""
-        self._status = reading.status
-        self._value = reading.value
-
-    def on_reading(self, reading: Reading[Any], now: float) -> bool:
-        """Report a change."""
-        # As _differs, without the call: this runs for every reading and every client that asked for its events.
-        status, value = reading.status, reading.value
-        if status is self._status and (value == self._value or _both_nan(value, self._value)):
-            return False
-        self._status = status
-        self._value = value
-        return True
+        _, self._status, self._value = reading
 
     def _differs(self, reading: Reading[Any]) -> bool:
         """Return whether ``reading`` is a change from the last report."""
-        return reading.status is not self._status or not (
-            reading.value == self._value or _both_nan(reading.value, self._value)
-        )
+        _, status, value = reading
+        return status is not self._status or not (value == self._value or _both_nan(value, self._value))
 
 
-class Differential(Event):
+class Event(_Changes):
+    """``event``: every reading whose status or value differs from the last report."""
+
+    __slots__ = ()
+
+    def __call__(self, sensor: Sensor[Any], reading: Reading[Any]) -> None:
+        """Report a change, whatever the time.
+
+        As :meth:`on_reading`, without the calls in between: this runs for every reading and every client that asked for
+        its events, and all of it takes 0.2 us.
+        """
+        _, status, value = reading
+        sent = self._value
+        if status is not self._status or not (value == sent or (value != value and sent != sent)):  # noqa: PLR0124
+            self._status = status
+            self._value = value
+            self.driver.report(sensor, reading)
+
+    def on_reading(self, reading: Reading[Any], now: float) -> bool:
+        """Report a change."""
+        if not self._differs(reading):
+            return False
+        _, self._status, self._value = reading
+        return True
+
+
+class Differential(_Changes):
     """``differential``: a reading that is more than ``difference`` away from the last report, or has another status.
 
     Exactly ``difference`` away is no change. To or from NaN is a change; NaN to NaN is none.
@@ -185,7 +203,7 @@ class Differential(Event):
         return True
 
 
-class EventRate(Event):
+class EventRate(_Changes):
     """``event-rate``: as ``event``, but not within ``shortest`` of the last report, and at least every ``longest``.
 
     A change that comes too soon is looked at again when ``shortest`` is over: the reading of that moment is sent, and

@@ -230,7 +230,10 @@ class Sensor(Nameplate[T]):
         else:
             check_status(status)
         now = self._clock.time() if timestamp is None else check_time(timestamp)
-        self._publish(_make(Reading, (now, status, value)))
+        reading = self._reading = _make(Reading, (now, status, value))
+        self._untouched = False
+        if self._observers:
+            self._tell(reading)
 
     def set_threadsafe(
         self, loop: ThreadsafeLoop, value: T, status: _reading.Status | None = None, timestamp: float | None = None
@@ -261,7 +264,7 @@ class Sensor(Nameplate[T]):
         if now < due:
             return due
         if self._reading.status.valid:
-            self._publish(Reading(self._clock.time(), _reading.Status.UNKNOWN, self._reading.value))
+            Sensor.set(self, self._reading.value, _reading.Status.UNKNOWN)  # not what a subclass may have made of it
         return now + staleness.after
 
     def attach(self, observer: Observer) -> None:
@@ -276,7 +279,10 @@ class Sensor(Nameplate[T]):
 
     def detach(self, observer: Observer) -> None:
         """Stop calling ``observer``; nothing happens if it is not attached."""
-        self._observers = tuple(other for other in self._observers if other != observer)
+        observers = self._observers
+        if observer in observers:
+            at = observers.index(observer)
+            self._observers = observers[:at] + observers[at + 1 :]
 
     def readings(self, *, current: bool = False, limit: int = Limits().max_readings) -> Stream[Reading[T]]:
         """Return the readings from this call on, for ``async for``; its length is bounded.
@@ -296,37 +302,29 @@ class Sensor(Nameplate[T]):
             if isinstance(observer, Feed):
                 observer.close()
 
-    def _publish(self, reading: Reading[T]) -> None:
-        self._reading = reading
-        self._untouched = False
-        if not self._observers:
-            return
+    def _tell(self, reading: Reading[T]) -> None:
+        """Tell the observers, and then of what they have set while they were told."""
         if self._pending is not None:  # an observer sets the sensor: the others first hear of what it was told
             self._pending.append(reading)
             return
         pending: list[Reading[T]] = []
         self._pending = pending
+        rounds = 0
         try:
-            self._tell(reading)
-            if pending:
-                self._tell_all(pending)
+            while True:
+                observers = self._observers
+                for observer in observers:
+                    if self._observers is not observers and observer not in self._observers:
+                        continue  # detached by one before it
+                    try:
+                        observer(self, reading)
+                    except Exception:  # noqa: BLE001 - the next observer is to be told, whatever this one did
+                        reports.report_exception("observer %r of sensor %s failed", observer, self._name)
+                if not pending:
+                    return
+                if rounds == _MOST_ROUNDS:
+                    raise UsageError(f"observers of sensor {self._name!r} set it again each time it is set")
+                rounds += 1
+                reading = pending.pop(0)
         finally:
             self._pending = None
-
-    def _tell_all(self, pending: list[Reading[T]]) -> None:
-        """Tell of what observers have set while they were told, and what they set then."""
-        for _ in range(_MOST_ROUNDS):
-            self._tell(pending.pop(0))
-            if not pending:
-                return
-        raise UsageError(f"observers of sensor {self._name!r} set it again each time it is set")
-
-    def _tell(self, reading: Reading[T]) -> None:
-        observers = self._observers
-        for observer in observers:
-            if self._observers is not observers and observer not in self._observers:
-                continue  # detached by one before it
-            try:
-                observer(self, reading)
-            except Exception:  # noqa: BLE001 - the next observer is to be told, whatever this one did
-                reports.report_exception("observer %r of sensor %s failed", observer, self._name)

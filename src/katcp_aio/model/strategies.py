@@ -205,13 +205,13 @@ class StrategyRegistry:
             raise ValueError(f"protocol {dialect.version} has no strategy {name}")
         given = tuple(params)
         _check_count(name, row, given)
-        is_auto = name == "auto"
+        kind, is_auto = row.kind, name == "auto"
 
         def make(sensor: SampledSensor) -> Strategy:
             if is_auto and sensor.auto is not None:
                 strategy = self._sensors_own(sensor, sensor.auto, limits)
-            elif row.kind is not None:
-                strategy = row.kind()
+            elif kind is not None:
+                return kind(name, given)
             else:
                 strategy = _build(name, row, StrategyParams(given, row.parameters, sensor, dialect, limits))
             strategy.name, strategy.params = name, given

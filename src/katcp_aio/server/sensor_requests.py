@@ -17,7 +17,7 @@ from ..wire.dialect import UNKNOWN_SENSOR
 from .base import DeviceBase
 from .context import RequestContext
 from .sampling import Sampler
-from .turns import in_turns
+from .turns import Turns, in_turns
 
 __all__ = ["SensorRequests"]
 
@@ -45,7 +45,7 @@ class SensorRequests(DeviceBase):
         Sends #sensor-value TIMESTAMP 1 NAME STATUS VALUE for each, sorted by name, and replies with their number.
         """
         sensors = await self.finder.find(name, ctx.client)
-        return await ctx.send_lines(_values(ctx.inform_head, sensors, self.sampling.lines.encode), together=_TOGETHER)
+        return await ctx.send_lines(_values(ctx.inform_head, sensors, self.sampling.lines.line), together=_TOGETHER)
 
     async def request_sensor_sampling(
         self, ctx: RequestContext, names: bytes, strategy: str | None = None, *parameters: bytes
@@ -65,12 +65,14 @@ class SensorRequests(DeviceBase):
             if strategy is None:
                 current = self._sampler(ctx).strategy(sensors[0])
                 return (names, *(current.echo if current is not None else (b"none",)))
-            wanted = await in_turns(self._make(sensors, strategy, parameters), ctx.client)
+            made = await self._make(sensors, strategy, parameters, ctx.client)
             sampler = self._sampler(ctx)
-            if len(sampler) + len(wanted) > self.limits.max_subscriptions and not _fits(sampler, wanted, self.limits):
+            if len(sampler) + len(made) > self.limits.max_subscriptions and not _fits(
+                sampler, zip(sensors, made, strict=True), self.limits
+            ):
                 raise self._too_many()
-            await sampler.commit(wanted, ctx.client)
-        return (names, *wanted[0][1].echo)
+            await sampler.commit(zip(sensors, made, strict=True), ctx.client)
+        return (names, *made[0].echo)
 
     async def request_sensor_sampling_clear(self, ctx: RequestContext) -> None:
         """Set the strategy of all sensors to none, for this client."""
@@ -98,14 +100,13 @@ class SensorRequests(DeviceBase):
             raise FailReply(UNKNOWN_SENSOR.format(plain(list(names)[found.index(None)])))
         return found
 
-    def _make(
-        self, sensors: Iterable[Sensor[Any]], strategy: str, parameters: tuple[bytes, ...]
-    ) -> Iterator[tuple[Sensor[Any], Strategy]]:
-        """Yield a new strategy for each sensor, not yet started."""
+    async def _make(
+        self, sensors: Iterable[Sensor[Any]], strategy: str, parameters: tuple[bytes, ...], turns: Turns
+    ) -> list[Strategy]:
+        """Return a new strategy for each sensor, not yet started."""
         try:
             make = self.strategies.maker(strategy, parameters, self.dialect, self.limits)
-            for sensor in sensors:
-                yield sensor, make(sensor)
+            return await in_turns(map(make, sensors), turns)
         except ValueError as error:
             raise FailReply(str(error)) from None
 
@@ -123,8 +124,6 @@ def _descriptions(
         yield head + describe(sensor)
 
 
-def _values(
-    head: bytes, sensors: Iterable[Sensor[Any]], encode: Callable[[Sensor[Any], Any], bytes]
-) -> Iterator[bytes]:
+def _values(head: bytes, sensors: Iterable[Sensor[Any]], line: Callable[[Sensor[Any], Any], bytes]) -> Iterator[bytes]:
     for sensor in sensors:
-        yield head + encode(sensor, sensor.reading)[_STATUS_HEAD:]
+        yield head + line(sensor, sensor.reading)[_STATUS_HEAD:]

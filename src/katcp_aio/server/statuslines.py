@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..wire.escapes import escape
-from ..wire.formats import time_encoder
+from .stamps import stamp_encoder
 
 if TYPE_CHECKING:
     from ..model.reading import Reading
@@ -31,6 +31,7 @@ class StatusLines:
     __slots__ = (
         "_encode_time",
         "_encoders",
+        "_heard",
         "_line",
         "_monotonic",
         "_now",
@@ -43,45 +44,44 @@ class StatusLines:
     def __init__(self, dialect: Dialect, monotonic: Callable[[], float]) -> None:
         self.dialect = dialect
         self._monotonic = monotonic
-        self._sensor: Sensor[Any] | None = None  # the last one that was set, of those that are sampled,
-        self._reading: Reading[Any] | None = None  # what it was set to,
-        self._now = 0.0  # when,
-        self._line: bytes | None = None  # and the line that says so, once somebody is to have it
-        self._encode_time = time_encoder(dialect)
+        self._heard: Reading[Any] | None = None  # the last one that the time was asked for
+        self._now = 0.0  # when that was
+        self._sensor: Sensor[Any] | None = None  # the last one that there was a line for,
+        self._reading: Reading[Any] | None = None  # what it said,
+        self._line = b""  # and the line
+        self._encode_time = stamp_encoder(dialect)
         self._statuses = dict(dialect.statuses)
         self._encoders: dict[ValueType[Any], Callable[[Any], bytes]] = {}
 
-    def heard(self, sensor: Sensor[Any], reading: Reading[Any]) -> float:
-        """Return when ``sensor`` was given ``reading``, in monotonic seconds: the same for all who look at it."""
-        if reading is not self._reading or sensor is not self._sensor:
-            self._sensor = sensor
-            self._reading = reading
-            self._line = None
+    def heard(self, reading: Reading[Any]) -> float:
+        """Return when ``reading`` was heard of, in monotonic seconds: the same for all who look at it."""
+        if reading is not self._heard:
+            self._heard = reading
             self._now = self._monotonic()
         return self._now
 
     def line(self, sensor: Sensor[Any], reading: Reading[Any]) -> bytes:
-        """Return the line that tells of ``reading``; made once for all clients while it is the last one heard of."""
-        if reading is not self._reading or sensor is not self._sensor:
-            return self.encode(sensor, reading)
-        line = self._line
-        if line is None:
-            line = self._line = self.encode(sensor, reading)
-        return line
+        """Return ``#sensor-status timestamp 1 name status value`` (5.1, section 7.3), as a whole line.
 
-    def encode(self, sensor: Sensor[Any], reading: Reading[Any]) -> bytes:
-        """Return ``#sensor-status timestamp 1 name status value`` (5.1, section 7.3), as a whole line."""
+        It is made once for all clients, who hear of a reading one after another.
+        """
+        if reading is self._reading and sensor is self._sensor:
+            return self._line
         timestamp, status, value = reading
         kind = sensor.type
-        encode = self._encoders.get(kind)
-        if encode is None:
+        try:
+            encode = self._encoders[kind]
+        except KeyError:
             encode = self._encoder(kind)
-        return b"#sensor-status %b 1 %b %b %b\n" % (
+        self._line = line = b"#sensor-status %b 1 %b %b %b\n" % (
             self._encode_time(timestamp),
-            sensor.name.encode("ascii"),
+            sensor.name.encode(),
             self._statuses[status.wire],
             encode(value),
         )
+        self._sensor = sensor
+        self._reading = reading
+        return line
 
     def _encoder(self, kind: ValueType[Any]) -> Callable[[Any], bytes]:
         """Return, and keep, what writes values of a type as arguments, escapes included."""

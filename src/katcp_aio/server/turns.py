@@ -6,6 +6,7 @@ A turn lasts for ``Limits.batch_time``; it is over, too, when the client does no
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Protocol, TypeVar
 
 __all__ = ["Turns", "in_turns"]
@@ -35,10 +36,11 @@ async def in_turns(items: Iterable[T], turns: Turns) -> list[T]:
         ConnectionLost: the client went.
         Exception: whatever the iteration raises.
     """
-    done = []
+    done: list[T] = []
+    left = iter(items)
     turns.begin_turn()
-    for item in items:
-        done.append(item)
-        if not len(done) % _ITEMS and turns.turn_is_over():
+    while some := list(islice(left, _ITEMS)):
+        done += some
+        if turns.turn_is_over():
             await turns.end_turn()
     return done

@@ -1,0 +1,49 @@
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from katcp_aio.server.stamps import stamp_encoder
+from katcp_aio.wire.dialect import V4, V51
+from katcp_aio.wire.formats import time_encoder
+
+NOW = 1_795_345_731.0
+# One step of the float, and the halves, quarters, ... whose decimals end exactly between two that could be written.
+FRACTIONS = [0.0, 2.0**-22, 2.0**-8, 3 * 2.0**-8, 0.1, 0.5, 0.999999, 0.9999999, 1 - 2.0**-22]
+TIMES = st.one_of(
+    st.sampled_from([2.0**29, 2.0**30, 2.0**31, 2.0**32, NOW]).flatmap(
+        lambda whole: st.floats(whole - 1, whole + 1) | st.integers(0, 20_000_000).map(lambda n: whole + n / 1e7)
+    ),
+    st.sampled_from(FRACTIONS).map(NOW.__add__),
+    st.floats(0, 1e16),
+    st.integers(0, 2**34),
+)
+
+
+def written(encode, times):
+    return [encode(time) for time in times]
+
+
+@pytest.mark.parametrize("dialect", [V51, V4])
+@given(times=st.lists(TIMES))
+def test_times_are_written_as_the_dialect_writes_them(dialect, times):
+    assert written(stamp_encoder(dialect), times) == written(time_encoder(dialect), times)
+
+
+@given(times=st.lists(st.floats(0, 1), min_size=3), whole=st.sampled_from([2.0**29, 2.0**31 - 1, 2.0**33 - 1, NOW]))
+@example(times=FRACTIONS, whole=NOW)
+@example(times=[number / 1000 for number in range(1000)], whole=NOW)
+@example(times=[number / 256 for number in range(256)], whole=NOW)
+def test_times_of_one_second_are_written_as_any_are(times, whole):
+    of_it = [whole + time for time in times]
+    assert written(stamp_encoder(V51), of_it) == [repr(time).encode() for time in of_it]
+
+
+@pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf, -math.inf])
+def test_what_is_no_time_is_refused_and_forgotten(bad):
+    encode = stamp_encoder(V51)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="is no timestamp"):
+            encode(bad)
+        assert written(encode, [NOW, NOW + 0.25]) == [b"1795345731.0", b"1795345731.25"]
