@@ -41,10 +41,6 @@ class Status(enum.Enum):
         member.severity = severity
         return member
 
-    def valid_value(self) -> bool:
-        """Return :attr:`valid`, by the name that users of aiokatcp know."""
-        return self.valid
-
 
 class Reading(NamedTuple, Generic[T]):
     """One reading of a sensor. Immutable; equal to a reading with the same three parts; hashable if its value is.
