@@ -259,37 +259,6 @@ async def test_strategies_end_with_their_client_and_their_sensor(peer, greeted):
     await answers(other, "?watchdog", "!watchdog ok")
 
 
-async def test_ten_thousand_in_one_request_give_others_their_turn(manual_clock, greeted):
-    device = Device(clock=manual_clock)
-    for i in range(10_000):
-        device.sensors.add(Sensor(int, f"many.{i:05}"))
-    peer = await greeted(device)
-    other = await greeted(peer.served, announced_to=[peer])
-    names = ",".join(f"many.{i:05}" for i in range(10_000))
-    asked = asyncio.ensure_future(peer.ask(f"?sensor-sampling[1] {names} event"))
-    assert (await other.ask("?watchdog"))[-1].ok
-    *_, reply = await asked
-    assert reply.arguments[0] == b"ok"
-    (client, _) = device.clients
-    assert len(client.sampler) == 10_000
-    for name in ("sensor-list", "sensor-value"):
-        assert (await peer.ask(f"?{name}[2]"))[-1].arguments == (b"ok", b"10005")
-    assert (await peer.ask("?sensor-sampling-clear[3]"))[-1].ok
-    assert len(client.sampler) == 0
-
-
-async def test_a_sensor_removed_while_a_bulk_request_is_under_way(manual_clock, greeted):
-    device = Device(clock=manual_clock, limits=Limits(batch_time=1e-9))
-    peer = await greeted(device)
-    peer.send("?sensor-sampling[1] rate,count,on,colour event")
-    await peer.line()
-    device.sensors.remove("colour")
-    reply = await peer.message("sensor-sampling")
-    assert reply.arguments == (b"ok", b"rate,count,on,colour", b"event")
-    (client,) = device.clients
-    assert client.sampler.strategy(device.colour) is None
-
-
 async def test_strategies_of_one_servers_own(manual_clock, greeted):
     class EveryOther(Strategy):
         __slots__ = ("seen",)
@@ -333,23 +302,3 @@ async def test_a_value_set_in_another_thread_is_sampled_in_the_loops(greeted):
     await asyncio.to_thread(measure)
     values = [int((await peer.message("sensor-status")).arguments[-1]) for _ in range(100)]
     assert values == list(range(1, 101))
-
-
-@pytest.mark.parametrize(
-    ("line", "reply", "left"),
-    [
-        ("?sensor-sampling[2] s.05 none", "!sensor-sampling[2] ok s.05 none", 99),
-        ("?sensor-sampling[2] s.05", "!sensor-sampling[2] ok s.05 event", 100),
-        ("?sensor-sampling-clear[2]", "!sensor-sampling-clear[2] ok", 0),
-    ],
-)
-async def test_requests_about_sampling_take_effect_in_the_order_they_came(greeted, line, reply, left):
-    """With ids they run side by side, but a short one must not overtake a long one that came before it."""
-    device = Device(limits=Limits(batch_time=1e-9))
-    names = [device.sensors.add(Sensor(int, f"s.{i:02}")).name for i in range(100)]
-    peer = await greeted(device)
-    peer.send(f"?sensor-sampling[1] {','.join(names)} event", line)
-    assert (await peer.message("sensor-sampling")).mid == 1
-    await peer.expect(reply)
-    (client,) = device.clients
-    assert len(client.sampler) == left

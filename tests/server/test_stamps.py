@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from katcp_aio.server import stamps
 from katcp_aio.server.stamps import stamp_encoder
 from katcp_aio.wire.dialect import V4, V51
 from katcp_aio.wire.formats import time_encoder
@@ -47,3 +48,14 @@ def test_what_is_no_time_is_refused_and_forgotten(bad):
         with pytest.raises(ValueError, match="is no timestamp"):
             encode(bad)
         assert written(encode, [NOW, NOW + 0.25]) == [b"1795345731.0", b"1795345731.25"]
+
+
+def test_only_the_first_two_times_of_a_second_go_the_long_way(monkeypatch):
+    long = []
+    monkeypatch.setattr(stamps, "time_encoder", lambda dialect: lambda time: long.append(time) or repr(time).encode())
+    encode = stamp_encoder(V51)
+    for second in (NOW, NOW + 5, NOW + 3):
+        times = [second + fraction for fraction in (0.1234567, 0.2345671, 0.123456, 0.234567, 0.9999991, 0.0000002)]
+        assert written(encode, times) == [repr(time).encode() for time in times]
+        assert long == times[:2]
+        long.clear()
