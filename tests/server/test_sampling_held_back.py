@@ -118,3 +118,16 @@ async def test_what_waits_of_a_subscription_that_ends_is_not_sent(manual_clock):
     await world.clock.settle()
     assert [value for _, value in reader.values[1:]] == ["0"]
     await world.end()
+
+
+async def test_a_strategy_that_begins_while_reports_are_held_back_is_woken_in_time(manual_clock):
+    world = World(manual_clock, small())
+    sampler, reader = await deaf(world)
+    world.subscribe(sampler, world.rate, "auto")
+    world.rate.value = 2.0
+    await world.clock.settle()
+    world.subscribe(sampler, world.many(1)[0], "period", "1")
+    reader.transport.resume_reading()
+    await world.clock.advance(1)
+    assert reader.values[1:] == [(0, "1.0"), (0, "0"), (0, "2.0"), (1, "0")]
+    await world.end()
