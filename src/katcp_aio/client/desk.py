@@ -170,7 +170,7 @@ class Desk:
             slot.log_mark = self._log_count
             # One request after another: written at once, a turn of the loop less for each, a fifth of its time.
             write = connection.write if pending.outstanding else connection.write_now
-            write(write_line(_REQUEST, name, slot.arguments, pending.send(slot)))
+            write(write_line((_REQUEST, name, slot.arguments, pending.send(slot))))
         else:
             pending.queue[slot] = None
             self._send_queued()

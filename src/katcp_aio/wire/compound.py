@@ -72,8 +72,11 @@ def discrete_type(
         members = {id(value): wire for wire, value in options}
 
         def encode_member(value: Any) -> bytes:
-            wire = members.get(id(value))
-            return encode(value) if wire is None else wire
+            try:
+                return members[id(value)]
+            except KeyError:
+                pass
+            return encode(value)
     else:
         encode_member = encode
 

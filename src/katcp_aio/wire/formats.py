@@ -203,8 +203,11 @@ _repr = float.__repr__  # that of a Timestamp is for people
 
 def _encode_seconds(seconds: float) -> bytes:
     # repr has no exponent within these bounds, and is exact: 1795345731.392 stays that.
-    if 1e-4 <= seconds < 1e16 and isinstance(seconds, float):
-        return _repr(seconds).encode()
+    try:
+        if 1e-4 <= seconds < 1e16:
+            return _repr(seconds).encode()
+    except TypeError:  # no float, but another number
+        pass
     return _encode_rare_time(seconds, 0)
 
 
