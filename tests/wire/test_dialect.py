@@ -258,10 +258,6 @@ def test_strategies():
     four = ("none", "auto", "period", "event", "differential")
     assert V4.strategies == four
     assert V50.strategies == V51.strategies == (*four, "event-rate", "differential-rate")
-    assert V4.has_strategy("event")
-    assert not V4.has_strategy("event-rate")
-    assert V51.has_strategy("event-rate")
-    assert not V51.has_strategy("decimate")
 
 
 def test_types():

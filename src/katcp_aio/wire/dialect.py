@@ -211,10 +211,6 @@ class Dialect:
             return tuple(params)
         return tuple(params[-2:]) or _WIDEST[name]
 
-    def has_strategy(self, name: str) -> bool:
-        """Return whether the sampling strategy ``name`` of the specification exists."""
-        return name in self.rules.strategies
-
     def has_request(self, name: str) -> bool:
         """Return whether a server that speaks this has the request; True if it depends on no version or flag."""
         present = self.rules.requests.get(name, True)
