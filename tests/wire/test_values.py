@@ -3,7 +3,7 @@
 import enum
 import math
 from fractions import Fraction
-from typing import Annotated, Literal, NewType, Optional, TypeVar, Union
+from typing import Annotated, Literal, NewType, Optional, Union
 
 import pytest
 from hypothesis import given
@@ -64,7 +64,6 @@ class Scalar:
 
 
 Metres = NewType("Metres", float)
-T = TypeVar("T")
 
 VALUES = [
     # annotation, value, argument
