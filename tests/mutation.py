@@ -1,0 +1,30 @@
+"""A plugin of pytest for ``nox -s mutation``: the tests that notice a change soonest come first, and chance is brief.
+
+Each of some thousand changes is tested alone, mostly until the first test fails, so what counts is the time to that.
+"""
+
+import os
+
+import hypothesis
+import pytest
+
+__all__ = ["pytest_collection_modifyitems"]
+
+# Derandomized, so that a change is noticed each time or never; and none is made smaller once it is noticed.
+hypothesis.settings.register_profile(
+    "mutation",
+    max_examples=30,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
+hypothesis.settings.load_profile("mutation")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Put the tests of the changed module first, and those by chance last."""
+    changed = os.environ.get("MUTANT_UNDER_TEST", "").split(".x")[0]  # package.module.x_function__mutmut_1
+    own = f"test_{changed.rpartition('.')[2]}.py"
+    items.sort(key=lambda item: (getattr(item.obj, "is_hypothesis_test", False), item.path.name != own))
