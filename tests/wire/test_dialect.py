@@ -145,6 +145,7 @@ def test_versions_of_the_parts():
     }
     assert detect(informs(BANNERS["C 4.9"][0])).versions == {"katcp-device": ("myversion", "mybuildtime")}
     assert detect(informs(b"#build-state b\n")).versions == {"katcp-device": ("", "b")}
+    assert detect(informs(b"#version v\n")).versions == {"katcp-device": ("v", "")}
 
 
 def test_what_is_kept_of_a_banner_is_bounded():
@@ -239,9 +240,10 @@ def test_server_dialect(protocol, version):
 def test_a_server_speaks_only_what_is_implemented():
     assert server_dialect() == V51
     for protocol in ("5.2", "4.9", "6.0", "3", "x"):
-        with pytest.raises(UnsupportedProtocol):
+        with pytest.raises(UnsupportedProtocol) as caught:
             server_dialect(protocol)
-    for protocol, flag in (("5.0-MIT", "T"), ("4.0-I", "I"), ("5.1-MX", "X")):
+        assert caught.value.version == protocol
+    for protocol, flag in (("5.0-MIT", "T"), ("4.0-I", "I"), ("5.1-MX", "X"), ("5.1-YMX", "XY")):
         with pytest.raises(ValueError, match=f"flags {flag} do not exist"):
             server_dialect(protocol)
 
@@ -319,6 +321,7 @@ def test_greetings():
         ("version-connect", ("kernel", "6.18")),
     ]
     assert V4.greeting(library, device, extra) == [("version", ("pump-1",)), ("build-state", ("pump-1.0",))]
+    assert V4.greeting(library, ("pump-1",)) == [("version", ("pump-1",))]
     assert V50.versions(library, device) == [
         ("katcp-protocol", "5.0-MI"),
         ("katcp-library", "lib-1", "lib-1.0"),

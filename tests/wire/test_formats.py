@@ -68,8 +68,9 @@ def test_integers_read_leniently():
     for raw, value in ODD_INTEGERS.items():
         assert formats.decode_integer_leniently(raw) == value
     for raw in [*NO_INTEGERS, b"9" * 5000]:
-        with pytest.raises(ValueError, match="is no integer"):
+        with pytest.raises(ValueError, match="is no integer") as caught:
             formats.decode_integer_leniently(raw)
+        one_line_about(caught.value, raw, "integer")
 
 
 def test_an_integer_too_long_for_python_is_refused_in_one_line():
@@ -113,8 +114,9 @@ def test_floats_read_leniently():
         assert formats.decode_float_leniently(raw) == value
     assert math.isnan(formats.decode_float_leniently(b"nan"))
     for raw in NO_FLOATS:
-        with pytest.raises(ValueError, match="is no float"):
+        with pytest.raises(ValueError, match="is no float") as caught:
             formats.decode_float_leniently(raw)
+        one_line_about(caught.value, raw, "float")
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -150,6 +152,12 @@ def test_texts():
     assert formats.decode_text(b"") == ""
     with pytest.raises(ValueError, match=r"^'abc\\xc3e' is no string in UTF-8$"):
         formats.decode_text(b"abc\xc3e")
+
+
+def test_texts_written_leniently():
+    assert formats.encode_text_leniently("abc\N{LATIN SMALL LETTER E WITH ACUTE}") == b"abc\xc3\xa9"
+    assert formats.encode_text_leniently("a\udc80b") == rb"a\udc80b"
+    assert formats.encode_text_leniently(ValueError("as it is shown")) == b"as it is shown"
     assert formats.decode_text_leniently(b"abc\xc3e") == r"abc\xc3e"
 
 

@@ -70,19 +70,25 @@ def test_a_bad_name_is_refused_where_it_is_made(make, name):
 @pytest.mark.parametrize("make", [Message.request, Message.reply, Message.inform])
 @pytest.mark.parametrize(("mid", "error"), [(0, ValueError), (-1, ValueError), (2**31, ValueError), (2.5, TypeError)])
 def test_a_bad_id_is_refused_where_it_is_made(make, mid, error):
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         make("x", mid=mid)
+    if error is ValueError:
+        assert str(caught.value) == f"message id {mid} is outside 1 to 2147483647"
 
 
 class Scalar:
     """Like numpy's integers."""
 
+    def __init__(self, value):
+        self.value = value
+
     def __index__(self):
-        return 12
+        return self.value
 
 
 def test_an_id_may_be_any_whole_number():
-    assert bytes(Message.request("x", mid=Scalar())) == b"?x[12]\n"
+    for mid in (1, 12, MAX_MID):
+        assert bytes(Message.request("x", mid=Scalar(mid))) == b"?x[%d]\n" % mid
     assert Message.request("x", mid=MAX_MID).mid == 2**31 - 1
 
 

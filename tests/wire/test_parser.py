@@ -317,4 +317,5 @@ def test_a_message_with_too_many_arguments_is_malformed_and_what_can_be_answered
         2,
     )
     assert isinstance(tabs, MalformedMessage)
+    assert (many.raw, tabs.raw) == (b"?b[2] 1 2 3 4 5 6", b"#c\t1\t2\t3\t4\t5\t6")
     assert after == Message.request("d")

@@ -55,10 +55,13 @@ def test_a_type_of_one_s_own(types):
     types.register(Point, "point", write_point, read_point, default=lambda: Point(0, 0))
     found = types.resolve(Point)
     assert (found.name, found.usage, found.default) == ("point", "point", Point(0, 0))
+    assert (found.python, found.params) == (Point, ())
     assert types.encode(Point(1, 2)) == b"1/2"
     assert types.encode(Pixel(1, 2)) == b"1/2"
     assert types.decode(Point, b"1/2") == Point(1, 2)
     assert types.decode(Point | None, b"1/2") == Point(1, 2)
+    assert types.decode(str | Point, b"1/2") == Point(1, 2)  # who can read it more strictly is asked first
+    assert types.decode(str | Point, b"1") == "1"
     assert found.check(Pixel(1, 2)) == Pixel(1, 2)
     with pytest.raises(TypeError, match="of type str is no point"):
         found.check("1/2")
