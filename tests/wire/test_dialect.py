@@ -110,6 +110,8 @@ def test_the_order_of_the_informs_does_not_matter(banner, random):
 def test_nothing_said_is_nothing_known():
     assert detect([]).dialect is None
     assert detect(informs(b"#version-connect katcp-library x\n#log info 1 x y\n#version\n")).dialect is None
+    silent = detect(informs(b"#version-connect katcp-protocol\n#version-connect katcp-device\n#version-connect\n"))
+    assert (silent.dialect, silent.versions, silent.announced) == (None, {}, False)
 
 
 def test_whether_the_device_said_it_itself():

@@ -30,9 +30,12 @@ def escape(argument: bytes) -> bytes:
 def escape_all(arguments: Sequence[bytes]) -> bytes:
     """Return what :func:`escape` returns for each, with a blank between them."""
     text = b"".join(arguments)  # so that one look for each special byte is enough for all arguments
-    if 92 in text or 10 in text or 0 in text or 13 in text or 27 in text or 9 in text or b"" in arguments:
+    if _LINE_END in text or b"" in arguments:
         return b" ".join([escape(argument) for argument in arguments])
-    if _BLANK in text:  # and nothing else: line ends keep the arguments apart while their blanks are escaped
+    # Otherwise line ends keep the arguments apart while the rest is escaped: a fifth of the time of one by one.
+    if _BACKSLASH in text or 0 in text or 13 in text or 27 in text or 9 in text:
+        return _escape_line(b"\n".join(arguments)).replace(b"\n", b" ")
+    if _BLANK in text:
         return b"\n".join(arguments).replace(b" ", b"\\_").replace(b"\n", b" ")
     return b" ".join(arguments)
 
