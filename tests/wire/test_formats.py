@@ -186,7 +186,7 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("seconds", "in_v5", "in_v4"), EXAMPLES)
 def test_times_are_written_without_an_exponent(seconds, in_v5, in_v4):
-    assert formats.time_encoder(V51)(seconds) in (in_v5, in_v5 + b".0")
+    assert formats.time_encoder(V51)(seconds) == in_v5
     assert formats.time_encoder(V50)(seconds) == formats.time_encoder(V51)(seconds)
     assert formats.time_encoder(V4)(seconds) == in_v4
     for dialect, raw in ((V51, in_v5), (V4, in_v4)):
