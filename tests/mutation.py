@@ -1,6 +1,8 @@
 """A plugin of pytest for ``nox -s mutation``: the tests that notice a change soonest come first, and chance is brief.
 
 Each of some thousand changes is tested alone, mostly until the first test fails, so what counts is the time to that.
+All of them are tested in copies of one process that has run the tests before. So what the types of values were
+resolved to is forgotten before each test: what resolves them runs again, changed, and counts as reached by that test.
 """
 
 import os
@@ -8,7 +10,10 @@ import os
 import hypothesis
 import pytest
 
-__all__ = ["pytest_collection_modifyitems"]
+from katcp_aio.wire.message import MessageType
+from katcp_aio.wire.values import registry
+
+__all__ = ["pytest_collection_modifyitems", "pytest_runtest_setup"]
 
 # Derandomized, so that a change is noticed each time or never; and none is made smaller once it is noticed.
 hypothesis.settings.register_profile(
@@ -28,3 +33,10 @@ def pytest_collection_modifyitems(items):
     changed = os.environ.get("MUTANT_UNDER_TEST", "").split(".x")[0]  # package.module.x_function__mutmut_1
     own = f"test_{changed.rpartition('.')[2]}.py"
     items.sort(key=lambda item: (getattr(item.obj, "is_hypothesis_test", False), item.path.name != own))
+
+
+def pytest_runtest_setup(item):
+    """Let each test begin with nothing resolved or remembered."""
+    registry._forget()  # noqa: SLF001 - nobody else has a use for this
+    for kind in MessageType:
+        kind.heads.clear()

@@ -1,11 +1,13 @@
 """Bounds: each is a positive number, and says its unit, what happens beyond it and why it is there."""
 
 import asyncio
+import runpy
 
 import attrs
 import pytest
 
 from katcp_aio import Client, FailReply
+from katcp_aio import limits as module
 from katcp_aio.connection import ConnectionProtocol
 from katcp_aio.limits import Limits
 from katcp_aio.testing import FakeDevice, Peer, memory_pair
@@ -96,3 +98,18 @@ async def test_few_log_informs_are_kept_to_explain_a_bare_fail():
         with pytest.raises(FailReply) as caught:
             await client.request("read")
     assert [inform.arguments[-1] for inform in caught.value.log] == [b"line-7", b"line-8", b"line-9"]
+
+
+def test_the_module_makes_the_same_bounds_whenever_it_runs():
+    again = runpy.run_path(module.__file__)["Limits"]  # made in this test, so that it tests what makes them
+    assert attrs.asdict(again()) == attrs.asdict(Limits())
+    for field, known in zip(attrs.fields(again), attrs.fields(Limits), strict=True):
+        assert field.metadata == known.metadata
+        assert list(field.metadata) == ["reason"]
+        least = 1 if type(field.default) is int else 1e-9
+        assert getattr(again(**{field.name: least}), field.name) == least
+        for bad, error in ((0, ValueError), (-1, ValueError), ("many", TypeError)):
+            with pytest.raises(error):
+                again(**{field.name: bad})
+    with pytest.raises(TypeError):
+        again(max_clients=2.5)
