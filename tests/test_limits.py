@@ -101,7 +101,8 @@ async def test_few_log_informs_are_kept_to_explain_a_bare_fail():
 
 
 def test_the_module_makes_the_same_bounds_whenever_it_runs():
-    again = runpy.run_path(module.__file__)["Limits"]  # made in this test, so that it tests what makes them
+    # Made in this test, so that it tests what makes them.
+    again = runpy.run_path(module.__file__, run_name=module.__name__)["Limits"]
     assert attrs.asdict(again()) == attrs.asdict(Limits())
     for field, known in zip(attrs.fields(again), attrs.fields(Limits), strict=True):
         assert field.metadata == known.metadata

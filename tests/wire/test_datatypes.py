@@ -39,8 +39,12 @@ def test_ranges():
     ],
 )
 def test_ranges_that_hold_nothing(low, high, error):
-    with pytest.raises(error):
+    with pytest.raises(error, match="holds no value" if error is ValueError else "is not made of numbers"):
         Range(low, high)
+
+
+def test_a_range_may_hold_one_value():
+    assert 5 in Range(5, 5)
 
 
 # --- timestamps and addresses ---
