@@ -184,6 +184,23 @@ def test_long_lines():
 # --- over-long lines ---
 
 
+@pytest.mark.parametrize("unusual", [b"\t", b"\v", b"\f", b" \t "])
+def test_long_lines_are_split_at_the_same_bytes_as_short_ones(unusual):
+    for size in (1, 2000):
+        word = b"a" * size
+        (message,) = MessageParser().feed(b"?x " + word + unusual + word + b"\n")
+        assert message.arguments == ((word, word) if b"\t" in unusual else (word + unusual + word,))
+
+
+@pytest.mark.parametrize("start", [b" ", b"\t"])
+@pytest.mark.parametrize("junk", [b"\0", b"\x1b"])
+def test_long_lines_are_as_malformed_as_short_ones(start, junk):
+    for size in (1, 2000):
+        (found, other) = MessageParser().feed(start + b"?x " + b"a" * size + b"\n?x " + b"a" * size + junk + b"\n")
+        assert str(found) == "leading whitespace at byte 0"
+        assert str(other).startswith("unescaped")
+
+
 def test_a_line_at_the_bound_is_read_and_one_above_it_is_not():
     assert parse(b"?x 45678\n", max_line=8) == [Message.request("x", "45678")]
     (found,) = MessageParser(8).feed(b"?x 456789\n")
