@@ -50,6 +50,14 @@ def _wait_until_gone(look):
     return left
 
 
+def pytest_collection():
+    """Measure the tests, and not the programs that they start: these run as they do at a user's.
+
+    At this time, for pytest's own processes are started before it.
+    """
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
+
 def _may_leak(item) -> bool:
     return item.get_closest_marker("leaks") is not None
 
@@ -98,3 +106,11 @@ def pytest_runtest_teardown(item):
         if left := _wait_until_gone(lambda: _open_sockets() - sockets):
             pytest.fail(f"the test left open: {sorted(left)}", pytrace=False)
     return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Make what a test has written or logged fit to be sent in UTF-8, as it is where tests run in several processes."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report

@@ -2,6 +2,7 @@
 
 ``--no-blocking``: a call of the library that blocks the loop (a file, a lookup of names, a sleep) fails the test.
 ``--eager``: every loop starts tasks at once, as programs from Python 3.12 on may have it.
+``--uvloop``: every loop is uvloop's, but those of a manual clock.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ def pytest_addoption(parser):
     group = parser.getgroup("strict")
     group.addoption("--no-blocking", action="store_true", help="forbid calls that block the event loop")
     group.addoption("--eager", action="store_true", help="start tasks at once (Python 3.12 and later)")
+    group.addoption("--uvloop", action="store_true", help="run on uvloop what needs no loop of its own")
 
 
 def pytest_configure(config):
@@ -27,6 +29,10 @@ def pytest_configure(config):
         if sys.version_info < (3, 12):
             raise pytest.UsageError("--eager needs Python 3.12 or later")
         _make_loops_eager()
+    if config.getoption("uvloop"):
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 
 def _make_loops_eager():

@@ -251,7 +251,7 @@ def test_values_that_are_refused(annotation, value, error):
         (str, MyText("a"), "a"),
         (MyText, "a", MyText("a")),
         (bytes, bytearray(b"a"), b"a"),
-        (bytes, memoryview(b"a"), b"a"),
+        pytest.param(bytes, memoryview(b"a"), b"a", id="memoryview"),  # its own text is another in each process
         (int, Scalar(5), 5),
         (float, Scalar(5), 5.0),
         (bool, Scalar(True), True),
