@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from katcp_aio import Backoff, DeviceClient
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TESTED = {"antenna.py", "client.py", "embed.py", "proxy.py", "pump.py"}
 PATIENCE = 20  # seconds, for a busy machine to start a Python
@@ -44,30 +46,16 @@ def free_port():
     return find_port()
 
 
-async def answers(port, request, until=b""):
-    """Ask a device, again and again until it listens and its answer has ``until`` in it; return the lines of that."""
-    while True:
-        try:
-            lines = await ask(port, request)
-        except ConnectionRefusedError:
-            lines = []
-        if lines and until in b"".join(lines):
-            return lines
-        await asyncio.sleep(0.05)
+def reach(port):
+    """Return a client of a program that is about to listen at a port: it tries until it does."""
+    soon = Backoff(initial=0.05, longest=0.05)
+    return DeviceClient("127.0.0.1", port, reconnect=soon, timeout=PATIENCE)
 
 
-async def ask(port, request):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(request + b"\n")
-        lines = []
-        while not (lines and lines[-1].startswith(b"!")):
-            lines.append(await reader.readline())
-            assert lines[-1], lines
-        return lines
-    finally:
-        writer.close()
-        await writer.wait_closed()
+async def show(device, sensor):
+    """Return how a device tells the status and value of a sensor."""
+    (inform,) = (await device.request("sensor-value", sensor)).informs
+    return b" ".join(inform.arguments[3:])
 
 
 async def stop(process, sign=signal.SIGTERM):
@@ -78,7 +66,8 @@ async def stop(process, sign=signal.SIGTERM):
 
 async def test_client_finds_its_way_about_the_pump(free_port):
     async with program("pump.py", free_port) as pump:
-        await answers(free_port, b"?watchdog")
+        async with reach(free_port):
+            pass  # it listens
         async with program("client.py", "127.0.0.1", free_port) as client:
             out, err = await client.communicate()
         assert (client.returncode, err) == (0, b"")
@@ -102,19 +91,22 @@ async def test_client_says_when_there_is_no_pump(free_port):
 
 async def test_antenna_serves_until_it_is_interrupted(free_port):
     async with program("antenna.py", free_port) as antenna:
-        lines = await answers(free_port, b"?sensor-value mode")
-        assert b" mode nominal stow\n" in lines[-2] or b" mode unknown stow\n" in lines[-2]
+        async with reach(free_port) as device:
+            assert await show(device, "mode") in (b"nominal stow", b"unknown stow")
         assert await stop(antenna, signal.SIGINT) == (0, "", "")
 
 
 async def test_proxy_shows_the_pump_and_goes_on_without_it(free_port):
     proxy_port = find_port()
     async with program("proxy.py", "127.0.0.1", free_port, proxy_port) as proxy:
-        async with program("pump.py", free_port) as pump:
-            await answers(proxy_port, b"?sensor-value board.rate", until=b"!sensor-value ok 1\n")
-            assert (await answers(proxy_port, b"?set-rate 2.5"))[-1] == b"!set-rate ok 2.5\n"
-            await stop(pump)
-        await answers(proxy_port, b"?sensor-value board.rate", until=b" unreachable ")
+        async with reach(proxy_port) as device:
+            async with program("pump.py", free_port) as pump:
+                await device.sensor.board_there.wait_for(True, timeout=PATIENCE)
+                assert (await show(device, "board.rate")).endswith(b" 1.0")
+                assert (await device.request("set-rate", 2.5)).arguments == [b"2.5"]
+                await stop(pump)
+            await device.sensor.board_there.wait_for(False, timeout=PATIENCE)
+            assert (await show(device, "board.rate")).startswith(b"unreachable ")
         code, _, _ = await stop(proxy)
         assert code == 0
 
