@@ -5,9 +5,12 @@ Law: a session only starts tools; what the tools check is set in pyproject.toml.
 
 import json
 import os
+import random
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import nox
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13"]
+ON_ALL_CORES = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]  # what pytest is told: a process for each
 
 nox.needs_version = ">=2025.2"
 nox.options.sessions = ["lint", "typing", "tests", "docs"]
@@ -98,9 +102,11 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     # Measured by coverage itself, and not by a plugin of pytest: this package is one too, and loaded before others.
-    # Each Python has its own data file, so that sessions may run side by side.
+    # Each Python has its own data file, so that sessions may run side by side, and each process of pytest a part of it.
     env = {"COVERAGE_FILE": str(Path(session.virtualenv.location) / "coverage")}
-    session.run("coverage", "run", "-m", "pytest", env=env)
+    session.run("coverage", "erase", env=env)
+    session.run("coverage", "run", "-m", "pytest", *ON_ALL_CORES, env=env)
+    session.run("coverage", "combine", "--quiet", env=env)
     session.run("coverage", "report", env=env)
 
 
@@ -167,12 +173,37 @@ def chance(session: nox.Session) -> None:
     session.run("pytest", *(session.posargs or ["tests/chance"]), env={"HYPOTHESIS_PROFILE": "long"})
 
 
-@nox.session
+@nox.session(python=PYTHONS)
 def flakes(session: nox.Session) -> None:
-    """Run the suite twenty times, or ``-- TIMES``, each time in another order; it tells the seed of each."""
-    install(session, "test", project=".[cli]")
-    for time in range(int(session.posargs[0]) if session.posargs else 20):
-        session.run("pytest", "-q", "-p", "no:cacheprovider", f"--randomly-seed={time}")
+    """Run the suite seven times on each Python, or ``-- TIMES``, in random orders, every other time on uvloop.
+
+    Two processes share the tests. A table of all runs, with the seed that repeats the order of each, comes last.
+    """
+    install(session, "flakes", project=".[cli]")
+    for number in range(int(session.posargs[0]) if session.posargs else 7):
+        seed, loop = random.randrange(2**32), ("asyncio", "uvloop")[number % 2]
+        pytest = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal"]
+        order = [f"--randomly-seed={seed}", "-p", "tests.strict", *(["--uvloop"] if loop == "uvloop" else [])]
+        began = time.monotonic()
+        said = str(session.run(*pytest, *order, silent=True, success_codes=range(256)))
+        took = time.monotonic() - began
+        ended = re.search(r"^(?P<counts>.*?) in [0-9.]+s", said.strip().rpartition("\n")[2])
+        outcome = ended["counts"] if ended else "no end"
+        flaked = not re.fullmatch(r"\d+ passed(, \d+ skipped)?", outcome)
+        RUNS.append((f"{len(RUNS) + 1}", f"{seed}", str(session.python), loop, outcome, f"{took:.0f} s", flaked))
+        session.log("  ".join(RUNS[-1][:-1]) + (f"\n{said}" if flaked else ""))
+    session.log(table([("run", "seed", "Python", "loop", "outcome", "time"), *(run[:-1] for run in RUNS)]))
+    if any(run[-1] for run in RUNS):
+        session.error("not each run passed; `pytest -p randomly --randomly-seed=SEED` repeats the order of one")
+
+
+RUNS: list[tuple] = []  # of `flakes`, on all Pythons
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """Return rows of words as lines, each column as wide as its longest word."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n" + "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 @nox.session(python=PYTHONS)
@@ -180,7 +211,7 @@ def debug(session: nox.Session) -> None:
     """Test in asyncio's debug mode, with blocking calls forbidden, and, from 3.12 on, with tasks that start at once."""
     install(session, "debug", project=".[cli]")
     parts = session.posargs or ["tests/server", "tests/client", "tests/connection", "tests/testing", "tests/chance"]
-    pytest = ["python", "-m", "pytest", "-p", "tests.strict", *parts]
+    pytest = ["python", "-m", "pytest", "-p", "tests.strict", *ON_ALL_CORES, *parts]
     session.run(*pytest, env={"PYTHONASYNCIODEBUG": "1"})
     session.run(*pytest, "--no-blocking")
     if session.python != "3.11":

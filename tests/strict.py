@@ -30,9 +30,7 @@ def pytest_configure(config):
             raise pytest.UsageError("--eager needs Python 3.12 or later")
         _make_loops_eager()
     if config.getoption("uvloop"):
-        import uvloop
-
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+        _use_uvloop(config)
 
 
 def _make_loops_eager():
@@ -44,6 +42,16 @@ def _make_loops_eager():
         self.set_task_factory(asyncio.eager_task_factory)
 
     asyncio.BaseEventLoop.__init__ = eager
+
+
+def _use_uvloop(config):
+    import uvloop
+
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    with asyncio.Runner() as runner:  # libuv opens a pipe for the life of the process: before any test counts them
+        runner.run(asyncio.sleep(0))
+    # A transport whose connecting was cancelled is closed, and does not say so to the StreamWriter that looks.
+    config.addinivalue_line("filterwarnings", "ignore:loop is closed:ResourceWarning")
 
 
 @pytest.hookimpl(wrapper=True)
