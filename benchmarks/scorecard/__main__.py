@@ -17,8 +17,7 @@ from .report import as_json, as_markdown
 from .rows import OURS, ROWS, Result
 from .running import MODULES, run, stop_all
 
-WAITING = ("14", "28")  # rows that leave the machine time to spare, and measure none: both sides at once
-TESTS = ("30", "31", "32")  # and these are the same tests in several ways: side by side, at the end
+WAITING = ("14", "17", "28")  # rows that leave the machine time to spare, and measure none: both sides at once
 
 
 def arguments() -> argparse.Namespace:
@@ -57,13 +56,12 @@ def about() -> dict[str, Any]:
 
 
 def run_all(wanted: list[str], *, ours: bool) -> dict[str, dict[str, Result]]:
-    """Run rows in order, one after another; those that measure no time, several at once."""
+    """Run rows in order, one after another; those that measure no time, at once."""
     results: dict[str, dict[str, Result]] = {name: {} for name in wanted}
-    batches = [[name] for name in wanted if name not in TESTS] + [[name for name in wanted if name in TESTS]]
-    for batch in batches:
+    at_once = [name for name in wanted if name in WAITING]
+    for batch in [at_once] * bool(at_once) + [[name] for name in wanted if name not in WAITING]:
         turns = [(ROWS[name], side) for name in batch for side in ROWS[name].sides if side == OURS or not ours]
-        together = 2 if batch[:1] and batch[0] in (*WAITING, *TESTS) else 1
-        with ThreadPoolExecutor(together) as pool:
+        with ThreadPoolExecutor(4 if batch is at_once else 1) as pool:
             try:
                 for (subject, side), result in zip(turns, pool.map(lambda turn: run(*turn), turns), strict=True):
                     results[subject.number][side] = result

@@ -1,10 +1,14 @@
 """Rows that are tests of their own: the row runs them and counts. Law: what is not there is not run, and says so."""
 
+import json
 import os
+import random
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +18,8 @@ from .running import ROOT
 __all__ = []
 
 MINE = (OURS,)
+TWO = ("-n", "2", "--dist", "worksteal")  # processes share the tests
+SAMPLE = 60  # changes of the code; 0.5 s each, for two at a time
 AT_WORK = ("chance", "client", "connection", "server", "testing")  # tests in which there is a loop to block
 FAILED = re.compile(r"^(?:FAILED|ERROR) \S*?(test_\w+\.py::\w+)", re.MULTILINE)
 EXECUTED = re.compile(r"number_of_executed_units:\s+(\d+)")
@@ -22,7 +28,7 @@ COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 
 def run_tests(*arguments: str, env: dict[str, str] | None = None, wrap: tuple[str, ...] = ("-m", "pytest")) -> dict:
     """Run pytest, and return its counts and what it has written."""
-    if missing := [name for name in ("pytest", "pytest_asyncio", "hypothesis") if find_spec(name) is None]:
+    if missing := [name for name in ("pytest", "pytest_asyncio", "hypothesis", "xdist") if find_spec(name) is None]:
         raise Skip(f"not installed: {', '.join(missing)}")
     done = subprocess.run(
         [sys.executable, *wrap, "-q", "--ignore=tests/scorecard", "--ignore=tests/benchmarks", *arguments],
@@ -97,7 +103,7 @@ def cancellation(_side: str) -> list[Figure]:
 def debug_mode(_side: str) -> list[Figure]:
     forbidden = find_spec("blockbuster") is not None
     options = ["-p", "tests.strict", "--no-blocking"] * forbidden + [f"tests/{part}" for part in AT_WORK]
-    found = run_tests(*options, env={"PYTHONASYNCIODEBUG": "1"})
+    found = run_tests(*TWO, *options, env={"PYTHONASYNCIODEBUG": "1"})
     return [
         *counts(found),
         Figure("blocking calls were forbidden", int(forbidden), at_least=1),
@@ -105,21 +111,75 @@ def debug_mode(_side: str) -> list[Figure]:
     ]
 
 
-@row("31", "coverage of lines and branches", seconds=330.0, quick=False, sides=MINE)
+@row(
+    "31",
+    "coverage of lines and branches, and whether small changes of wire, strategies and limits are noticed",
+    seconds=300.0,
+    quick=False,
+    sides=MINE,
+)
 def coverage(_side: str) -> list[Figure]:
     if find_spec("coverage") is None:
         raise Skip("not installed: coverage")
     with tempfile.TemporaryDirectory() as folder:
         env = {"COVERAGE_FILE": str(Path(folder) / "coverage")}
-        found = run_tests(env=env, wrap=("-m", "coverage", "run", "-m", "pytest"))
-        report = [sys.executable, "-m", "coverage", "report", "--format=total", "--precision=2", "--fail-under=0"]
+        found = run_tests(*TWO, env=env, wrap=("-m", "coverage", "run", "-m", "pytest"))
+        tool = [sys.executable, "-m", "coverage"]
+        subprocess.run([*tool, "combine", "--quiet"], cwd=ROOT, check=True, env=os.environ | env)
+        report = [*tool, "report", "--format=total", "--precision=2", "--fail-under=0"]
         done = subprocess.run(report, cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ | env)
-    return [*counts(found), Figure("lines and branches", float(done.stdout), "%", at_least=100)]
+    return [*counts(found), Figure("lines and branches", float(done.stdout), "%", at_least=100), mutation()]
 
 
-@row("32", "the tests in another random order", seconds=330.0, quick=False, sides=MINE)
+def mutation() -> Figure:
+    """Change a copy of the code in one place, run the tests that reach it, and count how often one of them fails.
+
+    The bound is 85 % of all changes, less twice the standard error of a sample of this size.
+    """
+    mutmut = shutil.which("mutmut", path=str(Path(sys.executable).parent))
+    name, bound = "changes noticed", 85 - 200 * (0.85 * 0.15 / SAMPLE) ** 0.5
+    if mutmut is None:
+        return Figure(name, 0, "%", note="none was tried: mutmut is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy")
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "mutants", "_build", "found"))
+
+        def run(*arguments: str) -> None:
+            done = subprocess.run([mutmut, *arguments], cwd=copy, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"mutmut ended with {done.returncode}: {done.stdout[-300:]}{done.stderr[-300:]}")
+
+        run("run", "--max-children", "2", "none, so that they are only made")
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(copy.rglob("mutants/**/*.meta"))]
+        changes = [change for of_a_file in found for change in of_a_file["exit_code_by_key"]]
+        seed = random.randrange(2**32)
+        run("run", "--max-children", "2", *random.Random(seed).sample(changes, SAMPLE))
+        run("export-cicd-stats")
+        result = json.loads((copy / "mutants" / "mutmut-cicd-stats.json").read_text(encoding="utf-8"))
+    noticed, tried = result["killed"] + result["timeout"], result["total"] - result["not_checked"]
+    note = f"a sample of {tried} of {len(changes)}, by seed {seed}; the whole is nox -s mutation"
+    return Figure(name, 100 * noticed / max(1, tried), "%", at_least=round(bound), note=note)
+
+
+@row(
+    "32",
+    "the tests in random orders, on asyncio and on uvloop",
+    seconds=300.0,
+    quick=False,
+    sides=MINE,
+)
 def random_order(_side: str) -> list[Figure]:
     if find_spec("pytest_randomly") is None:
         raise Skip("not installed: pytest-randomly")
-    found = run_tests("--randomly-seed=32")
-    return counts(found)
+    found, seeds, longest = [], [], 0.0
+    for options in [(), ("--uvloop",)] if find_spec("uvloop") else [()]:
+        seeds.append(random.randrange(2**32))
+        began = time.monotonic()
+        found.append(run_tests(*TWO, f"--randomly-seed={seeds[-1]}", "-p", "tests.strict", *options))
+        longest = max(longest, time.monotonic() - began)
+    together = {key: sum((one[key] for one in found), start=type(found[0][key])()) for key in found[0] if key != "text"}
+    return [
+        Figure("runs", len(found), note=f"by seeds {', '.join(map(str, seeds))}; twenty are nox -s flakes"),
+        *counts(together),
+        Figure("longest run", longest, "s", at_most=120),
+    ]
