@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -106,15 +105,12 @@ def test_an_end_from_outside_is_told_by_the_exit_code_alone(error, code, monkeyp
 
 
 def test_ctrl_c_ends_the_demo_at_once():
-    with katcp("demo", "--seconds", "60") as process:
+    with katcp("demo", "--seconds", "600") as process:
         assert any("meanwhile" in line for line in process.stdout)
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.wait(PATIENCE)
+        process.wait(PATIENCE)  # and not as long as the demo would have gone on
         err = process.stderr.read()
-        took = time.monotonic() - began
     assert (process.returncode, err) == (130, "")
-    assert took < 2  # 0.2 s on a machine that has nothing else to do
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():

@@ -141,14 +141,15 @@ async def test_clients_are_known_by_their_certificates(device_class, certificate
 
 
 @pytest.fixture
-async def guarded(device_class, certificates):
-    """Serve a device that asks clients for a certificate and gives them little time; return it."""
+async def guarded(device_class, certificates, manual_clock):
+    """Serve a device that asks clients for a certificate, while the time stands still; return it."""
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     certificates.server.configure_cert(server)
     certificates.authority.configure_trust(server)
     server.verify_mode = ssl.CERT_REQUIRED
-    async with device_class(ssl=server, limits=Limits(handshake_timeout=0.3)) as device:
+    async with device_class(ssl=server, limits=Limits(handshake_timeout=0.3), clock=manual_clock) as device:
         yield device
+        manual_clock.auto = True
 
 
 def client_context(certificates, certificate):
@@ -171,23 +172,24 @@ def client_context(certificates, certificate):
 async def test_a_certificate_that_is_not_accepted_is_told_on_both_sides(guarded, certificates, caplog, kind, why):
     certificate = None if kind is None else getattr(certificates, kind)
     context = client_context(certificates, certificate)
-    client = Client("127.0.0.1", guarded.address.port, ssl=context)
+    client = Client("127.0.0.1", guarded.address.port, ssl=context, clock=guarded.clock)
     await client.start()
     while client.last_error is None:  # noqa: ASYNC110 - it is never for long, and there is no event for it
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
     assert "certificate" in str(client.last_error)
     await client.close()
     assert f"a client was refused in the TLS handshake: {why}" in caplog.text
     assert guarded.clients == ()
 
 
-async def test_a_slow_handshake_is_cut_and_holds_up_nobody(guarded, certificates, caplog):
+async def test_a_slow_handshake_is_cut_and_holds_up_nobody(guarded, certificates, manual_clock, caplog):
     address = "127.0.0.1", guarded.address.port
     silent = [await Peer.connect(*address) for _ in range(20)]
     context = client_context(certificates, certificates.operator)
     peer = await Peer.connect(*address, ssl=context)
     assert (await peer.ask("?watchdog"))[-1].ok
     assert not any(one.eof for one in silent)
+    await manual_clock.advance(0.3)
     for one in silent:
         assert await one.end() == []
         await one.close()
