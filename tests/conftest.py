@@ -50,6 +50,17 @@ def _wait_until_gone(look):
     return left
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc):
+    """Have ids made anew where pytest runs again in one process, as under mutmut: it escapes those it kept once more.
+
+    A test with a backslash in its id is not found by its name otherwise.
+    """
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        if (kept := getattr(mark, "_param_ids_from", None)) is not None:
+            object.__setattr__(kept, "_param_ids_generated", None)  # frozen
+
+
 def pytest_collection():
     """Measure the tests, and not the programs that they start: these run as they do at a user's.
 

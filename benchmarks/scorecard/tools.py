@@ -144,21 +144,24 @@ def mutation() -> Figure:
         copy = Path(folder, "copy")
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "mutants", "_build", "found"))
 
-        def run(*arguments: str) -> None:
-            done = subprocess.run([mutmut, *arguments], cwd=copy, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise RuntimeError(f"mutmut ended with {done.returncode}: {done.stdout[-300:]}{done.stderr[-300:]}")
+        def run(*arguments: str) -> str:
+            command = [mutmut, *arguments]
+            return subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False).stdout[-300:]
 
-        run("run", "--max-children", "2", "none, so that they are only made")
-        found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(copy.rglob("mutants/**/*.meta"))]
+        said = run("run", "--max-children", "2", "none")  # of that name there is none, but all are made, and timed
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(copy.glob("mutants/**/*.meta"))]
         changes = [change for of_a_file in found for change in of_a_file["exit_code_by_key"]]
+        if not changes:
+            raise RuntimeError(f"mutmut made no changes: {said}")
         seed = random.randrange(2**32)
-        run("run", "--max-children", "2", *random.Random(seed).sample(changes, SAMPLE))
+        said = run("run", "--max-children", "2", *random.Random(seed).sample(changes, SAMPLE))
         run("export-cicd-stats")
         result = json.loads((copy / "mutants" / "mutmut-cicd-stats.json").read_text(encoding="utf-8"))
     noticed, tried = result["killed"] + result["timeout"], result["total"] - result["not_checked"]
+    if tried != SAMPLE:
+        raise RuntimeError(f"mutmut tried {tried} of {SAMPLE} changes: {said}")
     note = f"a sample of {tried} of {len(changes)}, by seed {seed}; the whole is nox -s mutation"
-    return Figure(name, 100 * noticed / max(1, tried), "%", at_least=round(bound), note=note)
+    return Figure(name, 100 * noticed / tried, "%", at_least=round(bound), note=note)
 
 
 @row(
