@@ -140,11 +140,32 @@ def test_several_threads_share_one_loop(far):
     assert "katcp blocking" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_ctrl_c_ends_a_wait_and_nothing_else(far):
-    main = threading.main_thread().ident
+@pytest.fixture
+def ctrl_c():
+    """Yield what interrupts the main thread, once, wherever it waits; it is to be called in another thread.
 
+    A signal that comes when a thread is just about to wait for a lock does not wake it, so it is sent until it does.
+    """
+    taken = threading.Event()
+
+    def take(_number, _frame):
+        if not taken.is_set():
+            taken.set()
+            raise KeyboardInterrupt
+
+    def interrupt():
+        while not taken.is_set():
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            taken.wait(0.01)
+
+    before = signal.signal(signal.SIGINT, take)
+    yield interrupt
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_a_wait_and_nothing_else(far, ctrl_c):
     def interrupt(_peer, _request):
-        signal.pthread_kill(main, signal.SIGINT)
+        ctrl_c()
         return asyncio.get_running_loop().create_future()
 
     far.do(far.fake.on, "interrupt", interrupt)
@@ -291,14 +312,14 @@ def calls_of(thread):
     return names
 
 
-def test_ctrl_c_before_a_call_has_begun_takes_it_back(far):
+def test_ctrl_c_before_a_call_has_begun_takes_it_back(far, ctrl_c):
     busy, go_on = threading.Event(), threading.Event()
     main = threading.main_thread().ident
 
     def interrupt():
         while "run, result, wait" not in ", ".join(reversed(calls_of(main))):
             time.sleep(0)
-        signal.pthread_kill(main, signal.SIGINT)
+        ctrl_c()
 
     def block(_inform):
         busy.set()
