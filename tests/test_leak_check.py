@@ -67,7 +67,7 @@ def test_leak_check(tmp_path):
     shutil.copy(HERE.parent / "pyproject.toml", tmp_path)
     (tmp_path / "test_inner.py").write_text(TESTS, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider", "test_inner.py"]
-    output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=50).stdout
+    output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=150).stdout
     blamed = {
         line.split()[1].partition("::")[2] for line in output.splitlines() if line.startswith(("ERROR ", "FAILED "))
     }

@@ -118,7 +118,7 @@ def run_project(folder, tests, *options, conftest="", ini=_INI):
     (folder / "pytest.ini").write_text(ini, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", *options]
     return subprocess.run(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=50
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=150
     ).stdout
 
 
