@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("[!_]*/**/*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-TIME_LIMIT = 30  # seconds a page
+TIME_LIMIT = 90  # seconds a page
 BLOCK = re.compile(
     r"(?:^[ ]*<!--[ ]no-run:[ ]*(?P<reason>[^\n]*?)[ ]*-->\n\s*)?"
     r"^(?P<indent>[ ]*)(?P<fence>`{3,})(?:python|\{code-block\}[ ]python)[ ]*\n"
