@@ -336,3 +336,19 @@ def test_a_message_with_too_many_arguments_is_malformed_and_what_can_be_answered
     assert isinstance(tabs, MalformedMessage)
     assert (many.raw, tabs.raw) == (b"?b[2] 1 2 3 4 5 6", b"#c\t1\t2\t3\t4\t5\t6")
     assert after == Message.request("d")
+
+
+def test_informs_of_one_reply_and_others_between_them_keep_their_own_heads():
+    lines = [b"#x[1] 1", b"#x[1] 2", b"#x[2] 3", b"#x 4", b"!x[1] 5", b"#x[1] 6", b"#y[1] 7", b"#x[0] 8", b"#x[1] 9"]
+    *read, broken, last = MessageParser().feed(b"".join(line + b"\n" for line in lines))
+    assert [bytes(message)[:-1] for message in read] == lines[:-2]
+    assert isinstance(broken, MalformedMessage)
+    assert bytes(last) == lines[-1] + b"\n"
+
+
+@pytest.mark.parametrize("unusual", [b"\v", b"\f"])
+def test_a_line_of_two_pieces_is_looked_at_whole(unusual):
+    """What splits a line otherwise than the grammar says may have come with the piece before."""
+    parser = MessageParser()
+    assert parser.feed(b"#first 1\n#x a" + unusual) == [Message.inform("first", 1)]
+    assert parser.feed(b"b c\n#last 2\n") == [Message.inform("x", b"a" + unusual + b"b", "c"), Message.inform("last", 2)]

@@ -53,6 +53,9 @@ class MessageParser:
             return out
         lines = data.split(b"\n")
         rest = lines.pop()
+        # One look for all lines, but for the start of the first, which came before.
+        clean = not (0 in data or 27 in data or 11 in data or 12 in data)  # each of UNUSUAL
+        usual = clean and not self._size
         if self._size:
             lines[0] = self._complete(lines[0])
         limit, most = self.max_line, self.max_arguments
@@ -64,10 +67,11 @@ class MessageParser:
                 out.append(_too_many(line, most))
             elif size:
                 try:
-                    out.append(parse_line(line))
+                    out.append(parse_line(line, usual))
                 except MalformedMessage as error:
                     if line.strip(b" \t"):  # a line of blanks is ignored
                         out.append(error.with_traceback(None))
+            usual = clean
         if rest:
             self._keep(rest, out)
         return out
