@@ -351,4 +351,5 @@ def test_a_line_of_two_pieces_is_looked_at_whole(unusual):
     """What splits a line otherwise than the grammar says may have come with the piece before."""
     parser = MessageParser()
     assert parser.feed(b"#first 1\n#x a" + unusual) == [Message.inform("first", 1)]
-    assert parser.feed(b"b c\n#last 2\n") == [Message.inform("x", b"a" + unusual + b"b", "c"), Message.inform("last", 2)]
+    joined = Message.inform("x", b"a" + unusual + b"b", "c")
+    assert parser.feed(b"b c\n#last 2\n") == [joined, Message.inform("last", 2)]

@@ -252,7 +252,24 @@ def parse_line(line: bytes, usual: bool = False) -> Message:
     else:
         arguments = line.split()
     head = arguments.pop(0)
-    kind, name, mid = _last_inform.get(head) or _read_head(head, line)
+    if (known_head := _last_inform.get(head)) is not None:
+        kind, name, mid = known_head
+    else:
+        whole, mid = head, None
+        if head[-1] == _BRACKET:
+            head, _, digits = head.partition(b"[")
+            digits = digits[:-1]
+            if (
+                not digits.isdigit()
+                or digits[0] == _ZERO
+                or len(digits) > _MID_DIGITS
+                or (mid := int(digits)) > MAX_MID
+            ):
+                raise _diagnosis(line)
+        kind, name = _heads.get(head) or _new_head(head, line)
+        if kind is _INFORM:
+            _last_inform.clear()
+            _last_inform[whole] = kind, name, mid
     if _BACKSLASH in line:
         try:
             arguments = [unescape_known(argument) if _BACKSLASH in argument else argument for argument in arguments]
@@ -264,22 +281,6 @@ def parse_line(line: bytes, usual: bool = False) -> Message:
         _remember(_bare, line, message := _new(Message, (kind, name, (), None)))
         return message
     return _new(Message, (kind, name, tuple(arguments), mid))
-
-
-def _read_head(head: bytes, line: bytes) -> tuple[MessageType, str, int | None]:
-    """Take the first word of a line apart."""
-    whole, mid = head, None
-    if head[-1] == _BRACKET:
-        head, _, digits = head.partition(b"[")
-        digits = digits[:-1]
-        if not digits.isdigit() or digits[0] == _ZERO or len(digits) > _MID_DIGITS or (mid := int(digits)) > MAX_MID:
-            raise _diagnosis(line)
-    kind, name = _heads.get(head) or _new_head(head, line)
-    found = kind, name, mid
-    if kind is _INFORM:
-        _last_inform.clear()
-        _last_inform[whole] = found
-    return found
 
 
 def _split_long(line: bytes) -> list[bytes]:
