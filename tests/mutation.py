@@ -10,6 +10,7 @@ import os
 import hypothesis
 import pytest
 
+from katcp_aio.wire import message
 from katcp_aio.wire.message import MessageType
 from katcp_aio.wire.values import registry
 
@@ -40,3 +41,5 @@ def pytest_runtest_setup(item):
     registry._forget()  # noqa: SLF001 - nobody else has a use for this
     for kind in MessageType:
         kind.heads.clear()
+    for remembered in message._bare, message._heads, message._last_inform:  # noqa: SLF001 - as above
+        remembered.clear()
