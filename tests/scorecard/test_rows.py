@@ -246,18 +246,19 @@ async def test_a_reading_is_encoded_once_for_all_who_follow_it(serve, victim_cla
     peers = [served.peer() for _ in range(100)]
     for peer in peers:
         await peer.ask("?sensor-sampling[1] fast event")
-    made = []
-    encode = StatusLines.encode
+    given = []
+    line = StatusLines.line
 
-    def counted(self, sensor, reading):
-        made.append(reading)
-        return encode(self, sensor, reading)
+    def noted(self, sensor, reading):
+        given.append(line(self, sensor, reading))
+        return given[-1]
 
-    monkeypatch.setattr(StatusLines, "encode", counted)
+    monkeypatch.setattr(StatusLines, "line", noted)
     for number in range(200):
         device.fast.value = b"%d" % number
     for peer in peers:
         await peer.ask("?watchdog[2]")
     reports = [sum(item.name == "sensor-status" for item in peer.received) for peer in peers]
     assert reports == [201] * 100
-    assert len(made) == 200
+    assert len(given) == 20_000
+    assert len(set(map(id, given))) == 200  # each the same object for all
