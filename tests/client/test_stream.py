@@ -232,3 +232,28 @@ async def test_a_flood_that_others_wait_behind_is_bounded(client, device, manual
     assert (await other).ok
     with pytest.raises(ReplyTooLong):
         [inform async for inform in stream]
+
+
+async def test_a_reader_that_catches_up_at_once_holds_nobody_back(client, device):
+    """It falls behind in one batch, and has taken all of it before the client gets to wait for it."""
+    device.on("feed", reply=None)
+    stream = client.stream("feed")
+
+    async def catch_up():
+        for _ in range(MOST + 2):
+            await anext(stream)
+
+    beginning = asyncio.create_task(anext(stream))
+    mid = (await device.received("feed")).mid
+    head = f"#feed[{mid}]" if mid else "#feed"
+    device.send(f"{head} first")
+    assert (await beginning).arguments == (b"first",)
+    readers = []
+    client.on_inform("now", lambda _: readers.append(asyncio.create_task(catch_up())))
+    device.send(*[f"{head} {number}" for number in range(MOST + 2)], "#now")
+    while not readers:  # noqa: ASYNC110 - a matter of a few turns of the loop
+        await asyncio.sleep(0)
+    await readers[0]
+    device.send(f"{head} next")
+    assert (await anext(stream)).arguments == (b"next",)
+    await stream.aclose()
