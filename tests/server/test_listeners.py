@@ -29,6 +29,22 @@ async def test_port_0_is_any_free_port(device_class):
     assert device.address is None
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="a system without these options")
+async def test_a_vanished_client_is_noticed_by_the_bounds_of_the_device(device_class):
+    limits = Limits(keepalive_idle=7, keepalive_interval=2, keepalive_count=4)
+    async with device_class("127.0.0.1", 0, limits=limits) as device:
+        peer = await Peer.connect(*device.address)
+        await peer.ask("?watchdog")
+        sock = device.clients[0].connection.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        found = [
+            sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+            for name in ("TCP_NODELAY", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+        ]
+        assert found == [1, 7, 2, 4, 15_000]
+        await peer.close()
+
+
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_that_there_is_not_is_told_at_once(device_class, port):
     with pytest.raises(UsageError, match=f"port {port} is not from 0 to 65535"):

@@ -297,15 +297,15 @@ class Connection:
         self._reader.feed_eof()  # wakes who reads
         self._stop_listening(more=False)
         transport = self._writer.transport
-        self._watch_close(-1, self._loop.time() + self.limits.stall_timeout)
-        if transport.is_closing():
-            return
-        if self._peer_ended or not transport.can_write_eof():
+        plain = transport.can_write_eof()  # not TLS, which has no half-closed connections
+        if not (plain and self._peer_ended) or transport.get_write_buffer_size():  # else it is gone in the next turn
+            self._watch_close(-1, self._loop.time() + self.limits.stall_timeout)
+        if self._peer_ended or not plain:
             transport.close()
-            return
-        with contextlib.suppress(OSError, RuntimeError):
-            transport.write_eof()
-            self._reading.resume_reading()
+        elif not transport.is_closing():
+            with contextlib.suppress(OSError, RuntimeError):
+                transport.write_eof()
+                self._reading.resume_reading()
 
     def _taken(self) -> int:
         """Return how many bytes have left for the peer so far."""

@@ -15,7 +15,7 @@ from ..errors import ConnectionLost
 from ..limits import Limits
 from .peer import Connection
 
-__all__ = ["ConnectionProtocol", "connect"]
+__all__ = ["ConnectionProtocol", "connect", "prepare_socket"]
 
 
 _READ = 1 << 16  # bytes taken from a socket at once; as many again wait in the kernel, and the next turn takes them
@@ -67,7 +67,7 @@ class ConnectionProtocol(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol)
         self.connection = Connection(
             reader, writer, limits=self._limits, max_line=self._max_line, max_backlog=self._max_backlog
         )
-        _prepare_socket(writer.get_extra_info("socket"), self._limits)
+        prepare_socket(writer.get_extra_info("socket"), self._limits)
         if self._on_connection is not None:
             self._on_connection(self.connection)
 
@@ -142,14 +142,20 @@ async def connect(
     return protocol.connection
 
 
-def _prepare_socket(sock: socket.socket | None, limits: Limits) -> None:
-    """Have small messages leave at once, and a peer that vanished noticed; sockets other than TCP have neither."""
+def prepare_socket(sock: socket.socket | None, limits: Limits) -> None:
+    """Have small messages leave at once, and a peer that vanished noticed; sockets other than TCP have neither.
+
+    Done to a socket that listens, those that it accepts have it too, where the system hands options on, as Linux does.
+    """
     if sock is None:
         return
+    options = _keepalive_options(limits)
     try:
+        if options and sock.getsockopt(socket.IPPROTO_TCP, options[-1][0]) == options[-1][1]:
+            return  # handed on: one call of the kernel instead of six
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _keepalive_options(limits):
+        for option, value in options:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
     except OSError:  # it is of another kind, it is gone already, or this system only knows an option's name
         pass

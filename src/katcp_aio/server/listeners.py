@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..connection import prepare_socket
 from ..errors import UsageError
 from ..limits import Limits
 from ..reports import TroubleLog
@@ -71,7 +72,7 @@ class Listeners:
         if ssl is not None:
             self._handshakes.install(ssl)
             self._options["ssl_handshake_timeout"] = limits.handshake_timeout
-        self._backlog = limits.accept_backlog
+        self._limits = limits
         self._servers: list[asyncio.AbstractServer] = []
         self._last_port = 0
         self._inode = 0  # of the Unix socket, as its file
@@ -109,7 +110,8 @@ class Listeners:
         await server.start_serving()
         for sock in getattr(server, "sockets", ()):
             with sock.dup() as same:  # the kernel's queue is another matter than the loop's appetite
-                same.listen(self._backlog)
+                same.listen(self._limits.accept_backlog)
+                prepare_socket(same, self._limits)
 
     async def _open_given(self) -> None:
         loop = asyncio.get_running_loop()
