@@ -136,7 +136,7 @@ async def test_a_device_that_speaks_otherwise_after_a_restart_is_talked_to_anew(
 
 
 async def test_what_cannot_be_written_for_the_new_device_fails_at_that_moment(monkeypatch):
-    def picky(name, values, dialect):
+    def picky(name, values, dialect, types):
         if dialect.major == 4:
             raise ValueError("not in version 4")
         return ()

@@ -23,6 +23,7 @@ from ..model.stream import Stream
 from ..reports import TroubleLog, logger
 from ..wire.dialect import Dialect, parse_version
 from ..wire.message import Message, MessageType
+from ..wire.values import TypeRegistry, registry
 from .backoff import Backoff
 from .desk import Desk
 from .informs import InformTable, inform_methods, typed_callback
@@ -58,6 +59,7 @@ class Client:
         ssl: context for TLS.
         limits: bounds.
         clock: where the time comes from.
+        types: the Python types that values may have, if they are not those of the whole process.
         path: of a Unix socket, instead of host and port.
         connector: makes the connection, instead of all of these.
 
@@ -79,6 +81,7 @@ class Client:
         ssl: ssl_module.SSLContext | None = None,
         limits: Limits | None = None,
         clock: Clock | None = None,
+        types: TypeRegistry | None = None,
         path: str | None = None,
         connector: Callable[[], Awaitable[Connection]] | None = None,
     ) -> None:
@@ -90,6 +93,7 @@ class Client:
         self.timeout = timeout
         self.limits = limits or Limits()
         self.clock: Clock = clock or SYSTEM_CLOCK
+        self.types = types or registry
         self.logger = logger.getChild("client")
         self.trouble = TroubleLog(self.logger, self.clock.monotonic, self.limits.log_rate)  #: .counts: what went wrong
         self.timeout_hints: dict[str, float] = {}  #: request -> s, the device's own (5.1, section 5.1)
@@ -99,7 +103,7 @@ class Client:
         self._path = path
         unhandled = self.unhandled_inform if type(self).unhandled_inform is not Client.unhandled_inform else None
         self._informs = InformTable(unhandled)
-        self._desk = Desk(self.description, self._informs, self.trouble, self.limits)
+        self._desk = Desk(self.description, self._informs, self.trouble, self.limits, self.types)
         self._link = Link(
             connector or self._connect,
             self._desk,
@@ -112,7 +116,7 @@ class Client:
             preset=None if protocol is None else parse_version(protocol),
         )
         for name, method in inform_methods(self).items():
-            self._informs.add(name, typed_callback(method, name, lambda: self.dialect, self.trouble))
+            self._informs.add(name, typed_callback(method, name, lambda: self.dialect, self.trouble, self.types))
 
     async def _connect(self) -> Connection:
         return await connect(self.host, self.port, path=self._path, ssl=self._ssl, limits=self.limits)
@@ -289,7 +293,7 @@ class Client:
         reply = self._checked(slot, outcome, check=check)
         if returns is None:
             return reply
-        return decode_values(_request(slot), reply.message, returns, slot.dialect)
+        return decode_values(_request(slot), reply.message, returns, slot.dialect, self.types)
 
     def stream(self, name: str, *args: object, timeout: float | Default | None = DEFAULT) -> InformStream:
         """Make a request and read its informs as they come; raises as :meth:`request`, while reading.
@@ -308,12 +312,7 @@ class Client:
             limit = self.timeout_hints.get(name) or self.timeout if timeout is DEFAULT else timeout
             return desk.submit(name, args, limit, mailbox)
 
-        return InformStream(
-            submit,
-            self._checked,
-            desk.give_up,
-            desk.taken,
-        )
+        return InformStream(submit, self._checked, desk.give_up, desk.taken)
 
     def _checked(self, slot: Slot, outcome: Reply | Exception, *, check: bool = True) -> Reply:
         """Return the reply of a request that has its outcome, or raise what it is instead."""

@@ -23,6 +23,7 @@ from ..limits import Limits
 from ..reports import TroubleLog
 from ..wire.dialect import Dialect
 from ..wire.message import Message, MessageType, write_line
+from ..wire.values import TypeRegistry, registry
 from .informs import InformTable
 from .negotiation import ASSUMED
 from .pending import Pending
@@ -45,6 +46,7 @@ class Desk:
         informs: who is told of informs that are part of no reply.
         trouble: counts and logs what the device should not have sent.
         limits: bounds.
+        types: encode the arguments of requests.
     """
 
     __slots__ = (
@@ -62,19 +64,23 @@ class Desk:
         "_timer",
         "_timer_at",
         "_trouble",
+        "_types",
         "batches",
         "device",
         "dialect",
         "limits",
     )
 
-    def __init__(self, device: str, informs: InformTable, trouble: TroubleLog, limits: Limits) -> None:
+    def __init__(
+        self, device: str, informs: InformTable, trouble: TroubleLog, limits: Limits, types: TypeRegistry = registry
+    ) -> None:
         self.device = device
         self.limits = limits
         self.dialect: Dialect = ASSUMED  #: of the connection, or of the last one
         self.batches = 0  #: how often something has been received
         self._informs = informs
         self._trouble = trouble
+        self._types = types
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection: Connection | None = None  # None: requests are queued
         self._ids = False
@@ -112,7 +118,7 @@ class Desk:
         """Write requests again that were queued before it was known how this device writes times."""
         for slot in list(self._pending.queue):
             try:
-                slot.arguments = encode_values(slot.name, slot.values, self.dialect)
+                slot.arguments = encode_values(slot.name, slot.values, self.dialect, self._types)
                 slot.dialect = self.dialect
             except (TypeError, ValueError) as error:
                 del self._pending.queue[slot]
@@ -155,7 +161,7 @@ class Desk:
             raise UsageError(f"{self.device}: {self._most} requests wait for a reply already")
         if name not in _heads:
             _REQUEST.head(name)  # raises for what is no name
-        arguments = encode_values(name, values, dialect) if values else ()
+        arguments = encode_values(name, values, dialect, self._types) if values else ()
         if timeout is None:
             slot = Slot(loop, name, values, arguments, dialect, sink=sink)
         else:

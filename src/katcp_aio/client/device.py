@@ -67,7 +67,7 @@ class DeviceClient(Client):
         self._on_synced: Callbacks[bool] = Callbacks("synced")
         self._wishes = Wishes()
         services = Host(self, self._wishes, self.sample, self._look)
-        self._table = SensorTable(services, self.dialect, self.trouble)
+        self._table = SensorTable(services, self.dialect, self.trouble, self.types)
         self._sync = Synchroniser(
             self,
             self._table,
@@ -270,7 +270,7 @@ class DeviceClient(Client):
             ValueError, TypeError: a pattern or parameter that cannot be.
         """
         wish = Sampling(strategy, params)
-        wish.check(self.dialect)
+        wish.check(self.dialect, self.types)
         pattern = _pattern(which)
         if pattern is not None:
             self._wishes.set_pattern(pattern, wish)

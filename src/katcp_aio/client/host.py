@@ -56,7 +56,7 @@ class Host:
             TypeError, ValueError: a parameter that cannot be written.
         """
         for choice in loan.choices:
-            choice.check(self._client.dialect)
+            choice.check(self._client.dialect, self._client.types)
         self._wishes.lend(loan)
         self._look(loan.name)
 

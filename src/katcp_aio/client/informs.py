@@ -14,6 +14,7 @@ from ..model.signature import Signature
 from ..reports import TroubleLog, report_exception
 from ..wire.dialect import Dialect
 from ..wire.message import Message
+from ..wire.values import TypeRegistry, registry
 
 __all__ = ["InformTable", "inform_methods", "typed_callback"]
 
@@ -66,7 +67,11 @@ class InformTable:
 
 
 def typed_callback(
-    function: Callable[..., object], name: str, dialect: Callable[[], Dialect], trouble: TroubleLog
+    function: Callable[..., object],
+    name: str,
+    dialect: Callable[[], Dialect],
+    trouble: TroubleLog,
+    types: TypeRegistry = registry,
 ) -> Callback:
     """Return a callback that decodes an inform's arguments by ``function``'s annotations and passes them on.
 
@@ -80,7 +85,7 @@ def typed_callback(
     def signature(spoken: Dialect) -> Signature:
         found = signatures.get(spoken)
         if found is None:
-            found = signatures[spoken] = Signature(function, skip=0, dialect=spoken, name=name)
+            found = signatures[spoken] = Signature(function, skip=0, registry=types, dialect=spoken, name=name)
         return found
 
     if signature(dialect()).kind != "plain":

@@ -14,7 +14,7 @@ import attrs
 from ..errors import FailReply, InvalidReply, ProtocolError, RequestError
 from ..wire.dialect import V51, Dialect
 from ..wire.message import Message, MessageType
-from ..wire.values import encode, registry
+from ..wire.values import TypeRegistry, encode, registry
 
 __all__ = ["Reply", "decode_values", "encode_values", "in_seconds", "reply_error", "telling_log"]
 
@@ -71,12 +71,14 @@ def telling_log(log: Iterable[Message]) -> tuple[Message, ...]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _decoder(annotation: Any, dialect: Dialect) -> Callable[[bytes], Any]:
+def _decoder(annotation: Any, dialect: Dialect, types: TypeRegistry = registry) -> Callable[[bytes], Any]:
     # Lenient: what devices in use send is theirs to choose, and a client that refuses it is of no use to anybody.
-    return registry.resolve(annotation).decoder(dialect, lenient=True)
+    return types.resolve(annotation).decoder(dialect, lenient=True)
 
 
-def decode_values(request: Message, reply: Message, types: Sequence[Any], dialect: Dialect) -> tuple[Any, ...]:
+def decode_values(
+    request: Message, reply: Message, returns: Sequence[Any], dialect: Dialect, types: TypeRegistry = registry
+) -> tuple[Any, ...]:
     """Return the values of a reply, by their types; arguments beyond these are left alone.
 
     Raises:
@@ -84,18 +86,20 @@ def decode_values(request: Message, reply: Message, types: Sequence[Any], dialec
         TypeError: a type that has no KATCP data type.
     """
     arguments = reply.arguments[1:]
-    if len(arguments) < len(types):
-        raise ProtocolError(f"reply to ?{request.name} has {len(arguments)} values, not {len(types)}")
+    if len(arguments) < len(returns):
+        raise ProtocolError(f"reply to ?{request.name} has {len(arguments)} values, not {len(returns)}")
     values = []
-    for index, (annotation, raw) in enumerate(zip(types, arguments, strict=False), 1):
+    for index, (annotation, raw) in enumerate(zip(returns, arguments, strict=False), 1):
         try:
-            values.append(_decoder(annotation, dialect)(raw))
+            values.append(_decoder(annotation, dialect, types)(raw))
         except ValueError as error:
             raise ProtocolError(f"reply to ?{request.name}, value {index}: {error}") from error
     return tuple(values)
 
 
-def encode_values(name: str, values: Sequence[object], dialect: Dialect) -> tuple[bytes, ...]:
+def encode_values(
+    name: str, values: Sequence[object], dialect: Dialect, types: TypeRegistry = registry
+) -> tuple[bytes, ...]:
     """Return the arguments of a request as they are sent. Times are seconds here, and what the dialect has there.
 
     Raises:
@@ -104,10 +108,11 @@ def encode_values(name: str, values: Sequence[object], dialect: Dialect) -> tupl
     """
     if not values:
         return ()
-    if dialect.time_scale == 1.0:
+    seconds = dialect.time_scale == 1.0
+    if seconds and types is registry:
         return Message.request(name, *values).arguments  # the quickest way to encode what is plain
-    arguments = tuple([encode(value, dialect) for value in values])
-    if name == _SAMPLING and arguments[1:2] == (b"period",):
+    arguments = tuple([types.encode(value, dialect) for value in values])
+    if not seconds and name == _SAMPLING and arguments[1:2] == (b"period",):
         return tuple(_scale(arguments, 2, lambda period: _whole(period * dialect.time_scale)))
     return arguments
 

@@ -14,7 +14,7 @@ from ..reports import TroubleLog
 from ..wire.dialect import Dialect
 from ..wire.formats import time_decoder
 from ..wire.message import Message
-from ..wire.values import registry
+from ..wire.values import TypeRegistry, registry
 from ..wire.valuetype import ValueType
 from .inventory import SensorInfo
 from .remote_sensor import RemoteSensor, SensorHost
@@ -31,15 +31,17 @@ class SensorTable:
         host: what the sensors need of the client.
         dialect: what the device speaks.
         trouble: counts and logs what cannot be read.
+        types: what the types are called in the device's list, and how their values are read.
     """
 
-    __slots__ = ("_by_wire", "_decoders", "_dialect", "_host", "_read_time", "_trouble", "by_name")
+    __slots__ = ("_by_wire", "_decoders", "_dialect", "_host", "_read_time", "_trouble", "_types", "by_name")
 
-    def __init__(self, host: SensorHost, dialect: Dialect, trouble: TroubleLog) -> None:
+    def __init__(self, host: SensorHost, dialect: Dialect, trouble: TroubleLog, types: TypeRegistry = registry) -> None:
         self.by_name: dict[str, RemoteSensor] = {}  #: in the order of the device's list
         self._by_wire: dict[bytes, RemoteSensor] = {}
         self._host = host
         self._trouble = trouble
+        self._types = types
         self._decoders: dict[tuple[str, tuple[bytes, ...]], tuple[ValueType[Any], Callable[[bytes], Any]]] = {}
         self._dialect = dialect
         self._read_time: Callable[[bytes], float] = _time_reader(dialect)
@@ -96,10 +98,10 @@ class SensorTable:
         found = self._decoders.get(key)
         if found is None:
             try:
-                kind = registry.from_wire(*key)
+                kind = self._types.from_wire(*key)
             except (TypeError, ValueError) as error:  # pragma: no cover - no device has been seen that says such a type
                 self._trouble.tell("bad sensor", "sensor %s is read as bytes: %s", row.name, error)
-                kind = registry.resolve(bytes)
+                kind = self._types.resolve(bytes)
             if len(self._decoders) >= _MAX_TYPES:
                 self._decoders.clear()
             found = self._decoders[key] = (kind, kind.decoder(self._dialect, lenient=True))
