@@ -75,6 +75,9 @@ class Limits:
     stop_timeout: float = _bound(
         3.0, "seconds for handlers and clients when a server stops; longer: cancelled, aborted"
     )
+    stop_margin: float = _bound(
+        0.5, "seconds beyond stop_timeout for handlers to clean up and for clients to take their last lines"
+    )
     handshake_timeout: float = _bound(10.0, "seconds for a TLS handshake")
 
     # A client

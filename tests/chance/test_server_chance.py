@@ -431,12 +431,10 @@ async def play(clock, device, steps, *, settled):
             scenario.check_replies(complete=True)
             await scenario.check_readings()
             await scenario.check_empty()
-        begun = clock.monotonic()
         stopping = asyncio.create_task(device.stop(2))
-        await clock.advance(2 + 2 * LIMITS.close_timeout)
+        await clock.advance(2 + LIMITS.stop_margin + 0.1)  # requests that keep the processor busy move the clock
         assert stopping.done()
         await stopping
-        assert clock.monotonic() - begun <= 2 + 2 * LIMITS.close_timeout + 0.1
         for visitor in scenario.visitors.values():
             if visitor.stays:
                 await visitor.peer.end()

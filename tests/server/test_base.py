@@ -132,6 +132,33 @@ async def test_stop_has_a_bound_whatever_clients_do(manual_clock, serve):
     assert manual_clock.monotonic() - started == 10
 
 
+@pytest.mark.parametrize("grace", [0.0, 3.0])
+async def test_stopping_takes_the_time_of_handlers_and_a_margin_whatever_clients_do(manual_clock, serve, grace):
+    """Also those that go meanwhile, or have gone and left a handler that will not end."""
+    limits = Limits(write_high=1000, write_low=100, stop_margin=0.5, close_timeout=1.0)
+    device = Device(clock=manual_clock, limits=limits)
+    served = await serve(device)
+    deaf, stubborn, silent, gone, going = [served.peer() for _ in range(5)]
+    deaf.pause()
+    deaf.send(*[f"?help[{i}]" for i in range(1, 50)])
+    for peer in (stubborn, gone, going):
+        peer.send("?stubborn[1]")
+    silent.send("?wait[1]")
+    await silent.ask("?watchdog[2]")
+    gone.abort()
+    await manual_clock.settle()
+    stopping = asyncio.ensure_future(device.stop(timeout=grace))
+    await manual_clock.settle()
+    going.abort()
+    await manual_clock.advance(grace + 0.49)
+    assert not stopping.done()
+    await manual_clock.advance(0.01)
+    assert stopping.done()
+    assert await silent.end() == [rb"!wait[1] fail request\_cancelled", rb"#disconnect server\_shutting\_down"]
+    device.gate.set()
+    await manual_clock.settle()
+
+
 async def test_a_server_can_be_started_again(serve):
     device = Device()
     for _ in range(2):

@@ -268,14 +268,14 @@ class Connection:
 
     # The end
 
-    async def close(self) -> None:
+    async def close(self, within: float = float("inf")) -> None:
         """End the connection: send what is queued, tell the peer, and wait until the transport is gone.
 
-        Takes ``Limits.close_timeout`` at most; then, or when cancelled, the transport is aborted. Never raises.
+        Takes ``Limits.close_timeout``, and ``within`` s, at most; then, or when cancelled, it is aborted. Never raises.
         """
         self.begin_close()
         try:
-            async with async_timeout.timeout(self.limits.close_timeout):
+            async with async_timeout.timeout(min(self.limits.close_timeout, within)):
                 await self.wait_lost()
         except TimeoutError:
             self.abort()

@@ -207,7 +207,7 @@ class DeviceBase(DeviceHooks):
     async def stop(self, timeout: float | None = None) -> None:
         """Stop: listen no more, let handlers end for ``timeout`` seconds, tell the clients why, and close.
 
-        Takes ``timeout`` (``Limits.stop_timeout`` by default) and twice ``Limits.close_timeout`` at most, whatever
+        Takes ``timeout`` (``Limits.stop_timeout`` by default) and ``Limits.stop_margin`` at most, whatever
         clients do, and what :meth:`on_stop` and service tasks take to end. Does nothing to a server that is stopped.
         Cancelling it stops the waiting only.
 
@@ -256,15 +256,17 @@ class DeviceBase(DeviceHooks):
         self._listeners.close(reopen=self._again)
         self._changes.stop()
         self._staleness.stop()
-        deadline = self.clock.monotonic() + grace
+        monotonic = self.clock.monotonic
+        deadline = monotonic() + grace
+        ends = deadline + self.limits.stop_margin
         abandoned = await self._clientele.dismiss(reason, deadline)
-        await end_tasks(abandoned, deadline - self.clock.monotonic(), self.limits.close_timeout)
+        await end_tasks(abandoned, deadline - monotonic(), ends - monotonic())
         try:
             await self.on_stop()
         except Exception as error:  # noqa: BLE001 - a device's own; it surfaces where the server is waited for
             self._fail(error)
         await self._services.stop(grace)
-        await end_tasks(self._chores, deadline - self.clock.monotonic(), self.limits.close_timeout)
+        await end_tasks(self._chores, deadline - monotonic(), ends - monotonic())
         if self._again and self._failure is None:
             try:
                 await self.on_restart()

@@ -17,6 +17,7 @@ from ..wire.message import MessageType
 from .access import DEFAULT_ACCESS, EVERYTHING, Host, host_of
 from .context import format_line
 from .listeners import short_of_files
+from .services import end_tasks
 from .session import ClientConnection
 
 if TYPE_CHECKING:
@@ -171,17 +172,21 @@ class Clientele:
             self._server.trouble.tell("abandoned", "a handler was cancelled: too many run on whose clients went")
 
     async def dismiss(self, reason: str, deadline: float) -> list[asyncio.Task[object]]:
-        """End all connections in good order, all at the same time; return the handlers that run on.
+        """End all connections in good order, all at the same time; return the handlers that run on all the same.
+
+        Takes ``Limits.stop_margin`` beyond the deadline at most.
 
         Args:
             reason: is sent with #disconnect.
             deadline: in monotonic seconds; handlers that have not ended by then are cancelled.
         """
-        loop = asyncio.get_running_loop()
-        endings = [loop.create_task(client.shut_down(reason, deadline)) for client in self.clients]
-        endings += [loop.create_task(connection.close()) for connection in self._closing]
-        if endings:
-            await asyncio.wait(endings)
+        create_task = asyncio.get_running_loop().create_task
+        margin = self._server.limits.stop_margin
+        left = deadline - self._server.clock.monotonic()
+        endings = [create_task(client.shut_down(reason, deadline)) for client in self.clients]
+        endings += [create_task(connection.close(left + margin)) for connection in self._closing]
+        endings += [create_task(end_tasks([*self._abandoned, *self._ending], left, margin))]
+        await asyncio.wait(endings)
         for connection in list(self._closing):  # pragma: no cover - of those that came in these few turns of the loop
             connection.abort()
         return [*self._abandoned, *self._ending]

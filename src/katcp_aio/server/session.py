@@ -284,8 +284,10 @@ class ClientConnection:
         """End the connection in good order: read nothing more, let handlers end, give the reason, and close.
 
         Handlers that have not ended at ``deadline`` (monotonic, seconds) are cancelled, and their clients told so.
-        Takes ``Limits.close_timeout`` beyond that at most.
+        Takes ``Limits.stop_margin`` beyond that at most.
         """
+        limits = self.connection.limits
+        ends = deadline + limits.stop_margin
         self._stopping = True
         self._farewell = reason
         busy = self._busy()
@@ -296,9 +298,10 @@ class ClientConnection:
             for late in self._busy():
                 late.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self.connection.limits.close_timeout)
+            left = (ends - self._monotonic()) / 2  # the other half is for the client, to take what it is sent
+            await asyncio.wait(self._tasks, timeout=min(limits.close_timeout, left))
         self._say_goodbye()
-        await self.connection.close()
+        await self.connection.close(ends - self._monotonic())
 
     def _busy(self) -> set[asyncio.Task[object]]:
         """Return the tasks in which a handler waits."""
