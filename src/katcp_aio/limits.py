@@ -66,6 +66,7 @@ class Limits:
     max_in_flight: int = _count(32, "requests of one client that wait at once; at it, the client is not read further")
     max_abandoned: int = _count(100, "handlers left running by clients that went; more: the oldest are cancelled")
     max_subscriptions: int = _count(200_000, "sensors that one client samples; more: the request fails")
+    max_held: int = _count(1, "readings of a sensor kept for a client that does not read; more: the oldest is dropped")
     min_period: float = _bound(0.001, "seconds, shortest sampling period; a shorter one is raised to it")
     max_pattern: int = _count(256, "bytes of a /regular expression/ from the network; longer: the request fails")
     max_interface_changes: int = _count(

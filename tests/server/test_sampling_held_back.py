@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+import attrs
 from tests.server.sampled import World, deaf, small
 
 
@@ -45,6 +46,23 @@ async def test_a_deaf_client_costs_one_line_a_subscription_and_gets_the_newest(m
     sensors[0].value = 5
     await world.clock.settle()
     assert reader.values[-1] == (0, "5")
+    await world.end()
+
+
+async def test_as_many_reports_of_a_sensor_are_kept_as_the_limit_says(manual_clock):
+    world = World(manual_clock, attrs.evolve(small(), max_held=3))
+    sampler, reader = await deaf(world)
+    sensor, other = world.many(2)
+    for sampled in (sensor, other):
+        world.subscribe(sampler, sampled, "event")
+    for value in range(1, 6):
+        sensor.value = value
+    other.value = 7
+    assert (sampler.held, sampler.conflated) == (4, 2)
+    reader.transport.resume_reading()
+    await world.clock.settle()
+    assert [value for _, value in reader.values[1:]] == ["0", "0", "3", "4", "5", "7"]
+    assert sampler.held == 0
     await world.end()
 
 

@@ -1,8 +1,8 @@
-"""Sampling: what clients hear of sensors, and when. Law: a client that does not read costs one line a subscription.
+"""Sampling: what clients hear of sensors, and when. Law: what waits for a client that does not read is bounded.
 
 A subscription is one :class:`Strategy`, attached to its sensor as an observer. It decides; the client's
 :class:`Sampler` sends what it says, in its one task wakes it when it asked to be, and holds back what a client does not
-take: a newer report of a sensor takes the place of the older one, until the client reads again or the connection's
+take: of each sensor the newest report, or ``Limits.max_held`` of them, until the client reads again or the connection's
 ``Limits.stall_timeout`` ends it. What all clients of a server share (the time and the line of one reading, encoded
 once) is its :class:`Sampling`.
 """
@@ -111,7 +111,7 @@ class Sampler:
 
     def __init__(self, sampling: Sampling, connection: Connection) -> None:
         self.connection = connection
-        self.conflated = 0  #: reports that were not sent since a newer one of the same sensor took their place
+        self.conflated = 0  #: reports that were not sent since newer ones of the same sensor took their place
         self._sampling = sampling
         self._lines = sampling.lines
         self._monotonic = sampling.monotonic
@@ -119,7 +119,7 @@ class Sampler:
         self._armed: dict[Sensor[Any], _WakeUp] = {}  # when each strategy that waits for a time is looked at next
         self._heap: list[_WakeUp] = []  # the same by time; others that are in it are out of date
         self._order = 0  # tells entries of the same time apart
-        self._held: OrderedDict[Sensor[Any], bytes] = OrderedDict()  # reports that the client does not take yet
+        self._held: OrderedDict[Sensor[Any], list[bytes]] = OrderedDict()  # reports that the client does not take yet
         self._told = False  # that it loses some
         self._loop = asyncio.get_running_loop()
         self._running = False  # the task is there, or just being made
@@ -133,8 +133,8 @@ class Sampler:
 
     @property
     def held(self) -> int:
-        """How many reports wait until the client reads; never more than it has subscriptions."""
-        return len(self._held)
+        """How many reports wait until the client reads; for each subscription ``Limits.max_held`` at most."""
+        return sum(map(len, self._held.values()))
 
     # What the client asks for
 
@@ -254,11 +254,14 @@ class Sampler:
             self.connection.write(line)
 
     def _hold(self, sensor: Sensor[Any], line: bytes) -> None:
-        """Keep a report until the client takes it, in the place of an older one of the same sensor."""
+        """Keep a report until the client takes it, in the place of the oldest of this sensor if there are enough."""
         if self._closed:  # pragma: no cover - the client goes while its last reports are made
             return
-        held = self._held
-        if sensor in held:
+        held, limits = self._held, self.connection.limits
+        lines = held.setdefault(sensor, [])
+        lines.append(line)
+        if len(lines) > limits.max_held:
+            del lines[0]
             self.conflated += 1
             if not self._told:
                 self._told = True
@@ -266,7 +269,6 @@ class Sampler:
                 self._sampling.trouble.tell(
                     "conflated", "client %s does not keep up and gets only the newest reports", who
                 )
-        held[sensor] = line
         if len(held) == 1:
             self._rouse()
 
@@ -369,8 +371,8 @@ class Sampler:
         held, connection, monotonic = self._held, self.connection, self._monotonic
         ends = monotonic() + connection.limits.batch_time
         while held and not connection.paused:
-            _, line = held.popitem(last=False)
-            connection.write(line)
+            _, lines = held.popitem(last=False)
+            connection.write(b"".join(lines))
             if monotonic() >= ends:
                 break
         if held:
