@@ -70,9 +70,14 @@ class TroubleLog:
         self._windows: dict[str, list[float]] = {}  # kind -> [start of its second, told in it, suppressed]
         self.counts: dict[str, int] = {}  #: kind -> how often, ever
 
+    def count(self, kind: str) -> int:
+        """Count one trouble of ``kind`` that is told elsewhere; return how many there have been."""
+        number = self.counts[kind] = self.counts.get(kind, 0) + 1
+        return number
+
     def tell(self, kind: str, text: str, *args: object, level: int = logging.WARNING) -> None:
         """Count one trouble of ``kind`` and log it, if its second has room; ``args`` are made printable first."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1
+        self.count(kind)
         now = self._monotonic()
         window = self._windows.setdefault(kind, [now, 0, 0])
         if now - window[0] >= 1.0:

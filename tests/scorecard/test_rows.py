@@ -214,7 +214,7 @@ async def test_control_characters_do_not_reach_the_log(abused, manual_clock, cap
 async def test_what_a_handler_raises_stays_inside(abused, caplog):
     _, offender, _ = await abused()
     (reply,) = await offender.ask("?boom[1]")
-    assert reply.arguments == (b"fail", b"?boom: RuntimeError in the device")
+    assert reply.arguments == (b"fail", b"?boom: RuntimeError in the device, error 1")
     assert "hunter2" in caplog.text
 
 

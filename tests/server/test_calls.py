@@ -172,6 +172,18 @@ async def test_an_unexpected_exception_is_one_line_for_the_client_and_a_tracebac
     assert any(record.exc_info for record in caplog.records)
 
 
+async def test_the_line_for_the_client_leads_to_the_traceback_in_the_log(greeted, caplog):
+    device = Device()
+    peer = await greeted(device)
+    for number in (1, 2):
+        (reply,) = await peer.ask("?crash")
+        assert reply.arguments[1].endswith(b" in the device, error %d" % number)
+    assert [record.getMessage() for record in caplog.records if record.exc_info or record.exc_text] == [
+        f"?crash of client memory, error {number}" for number in (1, 2)
+    ]
+    assert device.trouble.counts == {"error": 2}
+
+
 async def test_debug_sends_the_traceback(greeted):
     peer = await greeted(Device(debug=True))
     (reply,) = await peer.ask("?crash")

@@ -88,13 +88,14 @@ def _failed(context: RequestContext, error: Exception) -> None:
     if client.connection.lost and isinstance(error, ConnectionLost):
         context.refuse("fail", "the client went")  # while the handler was sending to it; so nobody is told but an audit
         return
-    report_exception("?%s of client %s", name, client.description)
+    number = client.server.trouble.count("error")  # finds in the log what the client was told of
+    report_exception("?%s of client %s, error %s", name, client.description, number)
     if client.server.debug:
         text = "".join(traceback.format_exception(error))
     elif isinstance(error, KatcpError):
         text = f"?{name}: {error}"  # another device said no, or did not answer, on behalf of this request
     else:
-        text = f"?{name}: {type(error).__name__} in the device"
+        text = f"?{name}: {type(error).__name__} in the device, error {number}"
     context.refuse("fail", text)
 
 
