@@ -1,5 +1,7 @@
 """Types that one client alone knows, wherever values go out or come in."""
 
+import enum
+
 import pytest
 
 from katcp_aio.client.client import Client
@@ -74,6 +76,19 @@ async def test_sensors_and_what_they_are_sampled_by(types, manual_clock):
             assert fake.requests.requests("sensor-sampling")[0].arguments == (b"azimuth", b"beyond", b"2deg")
         async with DeviceClient("fake", connector=fake.connector) as mount:
             assert (await mount.sensor.azimuth.read()).value == b"7deg"
+
+
+async def test_an_option_is_waited_for_as_this_client_writes_it(types, manual_clock):
+    class Mode(enum.Enum):
+        SLEW = 1
+
+    types.register(Mode, "mode", encode=lambda mode: b"mode-%d" % mode.value, decode=Mode)
+    manual_clock.auto = True
+    async with (
+        FakeDevice(sensors={"mode": FakeSensor("discrete", "mode-1", ("mode-0", "mode-1"))}) as fake,
+        DeviceClient("fake", connector=fake.connector, types=types) as mount,
+    ):
+        assert (await mount.wait_for("mode", Mode.SLEW, timeout=1)).value == "mode-1"
 
 
 async def test_a_parameter_of_sampling_that_cannot_be_told_from_others_is_refused_at_once(types, manual_clock):

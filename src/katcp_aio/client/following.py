@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..model.reading import Reading, Status
 from ..model.stream import Stream
 from ..reports import printable
-from ..wire.values import encode
+from ..wire.values import TypeRegistry, registry
 from .wishes import Loan, Sampling
 
 __all__ = ["Condition", "Readings", "is_met", "wait_for"]
@@ -52,7 +52,7 @@ class Source(Protocol):
         """Stop that."""
 
 
-def is_met(condition: Condition, reading: Reading[Any]) -> bool:
+def is_met(condition: Condition, reading: Reading[Any], types: TypeRegistry = registry) -> bool:
     """Return whether a reading meets a condition; one without a valid value can meet a :class:`Status` only."""
     if isinstance(condition, Status):
         return reading.status is condition
@@ -61,25 +61,26 @@ def is_met(condition: Condition, reading: Reading[Any]) -> bool:
     if callable(condition) and not isinstance(condition, type):
         return bool(condition(reading))
     if isinstance(condition, enum.Enum) and isinstance(reading.value, str):  # an option of a discrete
-        return encode(condition) == reading.value.encode()
+        return types.encode(condition) == reading.value.encode()
     return bool(reading.value == condition)
 
 
 class _Waiter:
     """Looks at each reading until one meets the condition."""
 
-    __slots__ = ("condition", "future", "source")
+    __slots__ = ("condition", "future", "source", "types")
 
-    def __init__(self, source: Source, condition: Condition) -> None:
+    def __init__(self, source: Source, condition: Condition, types: TypeRegistry) -> None:
         self.source = source
         self.condition = condition
+        self.types = types
         self.future: asyncio.Future[Reading[Any]] = asyncio.get_running_loop().create_future()
 
     def __call__(self, _source: object, reading: Reading[Any]) -> None:
         if self.future.done():
             return
         try:
-            met = is_met(self.condition, reading)
+            met = is_met(self.condition, reading, self.types)
         except Exception as error:  # noqa: BLE001 - the predicate's, for the one who gave it
             self.future.set_exception(error)
         else:
@@ -94,9 +95,11 @@ class _Waiter:
         self.refused(UsageError(f"sensor {self.source.name!r} was removed or modified while it was waited for"))
 
 
-async def wait_for(source: Source, borrow: Borrow, condition: Condition, timeout: float | None) -> Reading[Any]:
+async def wait_for(
+    source: Source, borrow: Borrow, condition: Condition, timeout: float | None, types: TypeRegistry = registry
+) -> Reading[Any]:
     """Wait until ``source`` meets ``condition``; see :meth:`RemoteSensor.wait_for`."""
-    waiter = _Waiter(source, condition)
+    waiter = _Waiter(source, condition, types)
     if source.sampling is not None:  # otherwise nobody knows how old the reading is
         waiter(source, source.reading)
     if waiter.future.done():

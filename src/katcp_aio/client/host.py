@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import ProtocolError
 from ..model.reading import Reading
+from ..wire.values import TypeRegistry
 from .client import Client
 from .remote_sensor import RemoteSensor
 from .wishes import Loan, Wishes
@@ -37,6 +38,11 @@ class Host:
         self._wishes = wishes
         self._look = look
         self.sample = sample
+
+    @property
+    def types(self) -> TypeRegistry:
+        """The Python types that values may have."""
+        return self._client.types
 
     async def read_sensor(self, sensor: RemoteSensor) -> Reading[Any]:
         """Poll one sensor; see :meth:`RemoteSensor.read`."""

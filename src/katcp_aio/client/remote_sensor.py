@@ -14,6 +14,7 @@ from ..limits import Limits
 from ..model import reading as _reading
 from ..model.reading import Reading
 from ..reports import report_exception
+from ..wire.values import TypeRegistry
 from ..wire.valuetype import ValueType
 from .following import Condition, Readings, wait_for
 from .inventory import SensorInfo
@@ -32,6 +33,10 @@ _NOTHING: Reading[Any] = Reading(0.0, _reading.Status.UNKNOWN, None)
 
 class SensorHost(Protocol):
     """What a sensor needs of the client that it belongs to."""
+
+    @property
+    def types(self) -> TypeRegistry:
+        """The Python types that values may have."""
 
     def read_sensor(self, sensor: RemoteSensor) -> Awaitable[Reading[Any]]:
         """Poll it."""
@@ -291,7 +296,7 @@ class RemoteSensor:
             UsageError: the sensor was removed or modified.
         """
         self._check_there()
-        return await wait_for(self, self._host.borrow, condition, timeout)
+        return await wait_for(self, self._host.borrow, condition, timeout, self._host.types)
 
     def readings(
         self, strategy: str | None = None, *params: object, limit: int = Limits().max_readings
