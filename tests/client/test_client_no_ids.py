@@ -54,6 +54,20 @@ async def test_informs_of_its_name_are_part_of_the_reply(client, device):
     assert len(logs) == 1
 
 
+@pytest.mark.parametrize("at_once", [False, True], ids=["asked behind it", "asked at once"])
+async def test_a_reply_that_comes_twice_is_not_the_answer_to_the_next(client, device, at_once):
+    """Not even where one piece brings both: the next request was not sent yet when that came."""
+    device.on("get", lambda peer, request: request.arguments[0])
+    device.on("get", reply=("ok", "a"), copies=2, times=1)
+
+    async def ask(*which):
+        return [await client.request("get", one, returns=(str,)) for one in which]
+
+    asked = [ask("a"), ask("b")] if at_once else [ask("a", "b")]
+    assert sum(await asyncio.gather(*asked), []) == [("a",), ("b",)]
+    assert client.trouble.counts == {"unknown reply": 1}
+
+
 async def test_a_late_reply_is_not_the_answer_to_the_next(client, device, manual_clock):
     device.on("get", lambda peer, request: request.arguments[0])
     device.on("get", reply=("ok", "a"), informs=["of a"], delay=2, times=1)

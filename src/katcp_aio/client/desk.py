@@ -269,7 +269,9 @@ class Desk:
         asked, outstanding = pending.asked, pending.outstanding
         dispatch = self._informs.dispatch
         most = self.limits.max_informs
-        settle = Slot.settle if asyncio.current_task(self._loop) is None else Slot.settle_soon
+        # Who goes on at once may ask again. Without ids, what is left here would pass for the answer to that.
+        alone = self._ids or len(messages) == 1
+        settle = Slot.settle if alone and asyncio.current_task(self._loop) is None else Slot.settle_soon
         for message in messages:
             if isinstance(message, MalformedMessage):
                 self._malformed(message)
@@ -305,10 +307,10 @@ class Desk:
                         self._answer(slot, message)
                     if self._refusal is not refusal:
                         return  # the program has gone on with what the reply said, and has closed the client
-                if pending.queue:
-                    self._send_queued()
             else:
                 self._trouble.tell("request", "%s: a request from the device, not answered: ?%s", self.device, name)
+        if pending.queue:  # only now: nothing of this batch may pass for the answer to what is sent
+            self._send_queued()
 
     def _take(self, reply: Message) -> Slot | None:
         """Return the request that a reply answers, if somebody still waits for it, and forget it."""
@@ -356,10 +358,8 @@ class Desk:
                 slot.flaw = line  # the reply is still to come, and would be taken for the whole
             return
         slot = self._pending.take(line.name, line.mid)
-        if slot is not None:
-            if slot.given_up is None:
-                self._finish(slot, line)
-            self._send_queued()
+        if slot is not None and slot.given_up is None:
+            self._finish(slot, line)
 
     # Back-pressure of streams
 
