@@ -173,6 +173,38 @@ async def test_a_program_may_close_the_client_between_two_replies_of_one_batch(d
         assert client.trouble.counts == {}
 
 
+@pytest.mark.leaks("libuv keeps a pipe for the life of the process")
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_what_ends_a_program_behind_a_reply_ends_neither_the_connection_nor_the_batch(end, loop):
+    """As at a prompt, where the loop runs again. uvloop closes a connection whose protocol lets anything pass."""
+
+    async def leave(client):
+        await client.request("first")
+        raise end
+
+    async def begin():
+        device = FakeDevice()
+        device.on("first", reply=None)
+        device.on("second", raw=b"!first[1] ok\n!second[2] ok\n")
+        client = await Client.connect(*await device.listen(), reconnect=None)
+        return device, client, [asyncio.create_task(leave(client)), asyncio.create_task(client.request("second"))]
+
+    async def go_on(device, client, left, stayed):
+        assert (await stayed).ok
+        assert (await client.request("watchdog")).ok
+        assert isinstance(left.exception(), end)
+        await client.close()
+        await device.close()
+
+    factory = pytest.importorskip("uvloop").new_event_loop if loop == "uvloop" else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        device, client, tasks = runner.run(begin())
+        with pytest.raises(end):
+            runner.run(asyncio.wait(tasks))
+        runner.run(go_on(device, client, *tasks))
+
+
 async def test_a_program_sees_the_device_as_of_its_reply(device):
     """What came behind the reply, in the same batch, has not been taken in when the caller goes on."""
     heard = []

@@ -35,6 +35,10 @@ class Sink(Protocol):
         """How many informs wait to be read."""
 
 
+def _raise(error: BaseException) -> None:
+    raise error
+
+
 class Slot:
     """A request and what has become of it; ``await slot`` returns the reply, or the exception to raise.
 
@@ -110,10 +114,14 @@ class Slot:
             self.outcome = outcome
             waiters, self._waiters = self._waiters, ()
             for waiter, context in waiters:
-                if context is None:
-                    waiter(self)
-                else:
-                    context.run(waiter, self)
+                try:
+                    if context is None:
+                        waiter(self)
+                    else:
+                        context.run(waiter, self)
+                except (KeyboardInterrupt, SystemExit) as error:
+                    # Ends the loop from a step of its own, as it would have; a transport would take it for its failure.
+                    self._loop.call_soon(_raise, error)
 
     def settle_soon(self, outcome: Reply | Exception) -> None:
         """Give the caller the outcome, unless there is one; a task that awaits it goes on in the next turn."""
