@@ -18,7 +18,7 @@ import trustme
 from katcp_aio.connection import ConnectionProtocol, connect
 from katcp_aio.errors import LineTooLong
 from katcp_aio.limits import Limits
-from katcp_aio.testing import Peer
+from katcp_aio.testing import Peer, memory_pair
 from katcp_aio.wire.message import Message
 
 MIB = 1024 * 1024
@@ -128,6 +128,24 @@ def test_loops_in_several_threads_do_not_read_each_others_bytes():
     with concurrent.futures.ThreadPoolExecutor(4) as threads:
         for talked in [threads.submit(asyncio.run, talk(text)) for text in "abcd"]:
             talked.result()
+
+
+async def test_two_loops_that_began_in_one_thread_may_go_on_in_two():
+    connections = []
+    one, other = (ConnectionProtocol(Limits(), on_connection=connections.append) for _ in range(2))
+    for protocol in one, other:
+        memory_pair(protocol, asyncio.Protocol())
+
+    def receive(protocol, data):
+        protocol.get_buffer(-1)[: len(data)] = data
+
+    receive(one, b"?one 1\n")
+    await asyncio.to_thread(receive, other, b"?two 2\n")
+    one.buffer_updated(7)
+    assert await connections[0].read() == [Message.request("one", 1)]
+    for connection in connections:
+        connection.abort()
+        await connection.wait_lost()
 
 
 async def converse(client, server):

@@ -25,7 +25,8 @@ class _Buffers(threading.local):
     """Where sockets are read into: one piece of memory for each thread, since one loop runs there at a time.
 
     What is read is copied out before the loop goes on, so that all connections can share it. asyncio's own way makes a
-    buffer of 256 KiB for each read, which takes the kernel longer than all the rest of a short request.
+    buffer of 256 KiB for each read, which takes the kernel longer than all the rest of a short request. It is asked for
+    at each read, since a loop may go on in another thread than it began in.
     """
 
     def __init__(self) -> None:
@@ -60,7 +61,6 @@ class ConnectionProtocol(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol)
         self._max_line = max_line
         self._max_backlog = max_backlog
         self._on_connection = on_connection
-        self._buffer = _buffers.buffer
         self.connection: Connection | None = None
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -73,11 +73,11 @@ class ConnectionProtocol(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the transport is to put what it reads next."""
-        return self._buffer
+        return _buffers.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what it has put there."""
-        self.data_received(self._buffer[:nbytes].tobytes())
+        self.data_received(_buffers.buffer[:nbytes].tobytes())
 
     def data_received(self, data: bytes) -> None:
         """Pass data on; once closing, drop it (see :meth:`Connection.begin_close`)."""
