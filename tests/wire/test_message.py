@@ -3,6 +3,7 @@
 import copy
 import enum
 import pickle
+import tracemalloc
 from unittest import mock
 
 import pytest
@@ -193,6 +194,17 @@ def test_what_is_remembered_of_a_peers_names_is_bounded():
     long = "x" * 1000
     assert bytes(Message.reply(long)) == b"!" + long.encode() + b"\n"
     assert long not in MessageType.REPLY.heads
+
+
+@pytest.mark.parametrize("kind", [b"?", b"!", b"#"])
+def test_a_huge_name_is_forgotten_with_its_message(kind):
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        assert len(Message.parse(kind + b"x" * 1_000_000 + b"\n").name) == 1_000_000
+        assert tracemalloc.get_traced_memory()[0] - before < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 # --- one line ---

@@ -267,7 +267,7 @@ def parse_line(line: bytes, usual: bool = False) -> Message:
             ):
                 raise _diagnosis(line)
         kind, name = _heads.get(head) or _new_head(head, line)
-        if kind is _INFORM:
+        if kind is _INFORM and len(whole) < _LONGEST_HEAD:
             _last_inform.clear()
             _last_inform[whole] = kind, name, mid
     if _BACKSLASH in line:
