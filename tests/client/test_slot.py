@@ -1,6 +1,7 @@
 """What a caller of a request awaits, seen by the task that does."""
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import weakref
@@ -10,7 +11,7 @@ import pytest
 from katcp_aio import Client
 from katcp_aio.client.replies import Reply
 from katcp_aio.client.slot import Slot
-from katcp_aio.errors import ConnectionLost
+from katcp_aio.errors import ConnectionLost, RequestTimeout
 from katcp_aio.testing import FakeDevice
 from katcp_aio.wire.dialect import V51
 from katcp_aio.wire.message import Message
@@ -234,3 +235,37 @@ async def test_an_error_that_was_raised_is_not_kept(slot):
     gc.collect()
     assert gone() is None
     assert slot.done()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["request", "stream"])
+async def test_what_failed_is_freed_without_a_collection(device, stream):
+    """An error holds the frames that it passed, and what the program has in them: these may not hold the error."""
+
+    class Big:
+        pass
+
+    async def fail(client):
+        big = Big()
+        with contextlib.suppress(RequestTimeout):
+            if stream:
+                await anext(client.stream("first", timeout=0))
+            else:
+                await client.request("first", timeout=0)
+        return weakref.ref(big)
+
+    gc.disable()
+    try:
+        async with Client("fake", 7147, connector=device.connector) as client:
+            assert (await fail(client))() is None
+    finally:
+        gc.enable()
+
+
+async def test_a_coroutine_that_is_closed_while_it_waits_gives_up_its_request(device):
+    async with Client("fake", 7147, connector=device.connector) as client:
+        request = client.request("first")
+        request.send(None)
+        request.close()
+        device.send(Message.reply_to(await device.received("first"), "ok"))
+        await client.request("watchdog")
+        assert client.trouble.counts == {"late reply": 1}

@@ -5,7 +5,6 @@ The parts: ``link.py`` keeps the connection, ``desk.py`` the requests, ``states.
 
 from __future__ import annotations
 
-import asyncio
 import ssl as ssl_module
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -286,11 +285,10 @@ class Client:
             timeout = self.timeout_hints.get(name) or self.timeout
         slot = self._desk.submit(name, args, timeout)
         try:
-            outcome = await slot
-        except asyncio.CancelledError:
-            self._desk.give_up(slot)
-            raise
-        reply = self._checked(slot, outcome, check=check)
+            reply = self._checked(slot, await slot, check=check)
+        finally:
+            if slot.outcome is None:  # cancelled, or thrown out otherwise
+                self._desk.give_up(slot)
         if returns is None:
             return reply
         return decode_values(_request(slot), reply.message, returns, slot.dialect, self.types)
@@ -318,7 +316,10 @@ class Client:
         """Return the reply of a request that has its outcome, or raise what it is instead."""
         if isinstance(outcome, Exception):
             slot.forget()
-            raise outcome
+            try:
+                raise outcome
+            finally:
+                del outcome  # else the traceback's frames would hold the error, and the error them, until a collection
         message = outcome.message
         if check and not (message.arguments and message.arguments[0] == b"ok"):
             raise reply_error(_request(slot), message, slot.informs, slot.log, self.description)

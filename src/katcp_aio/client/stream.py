@@ -125,9 +125,9 @@ class InformStream:
                 self._slot = self._submit(mailbox)
             if mailbox.informs:
                 return mailbox.take()
-            if (outcome := self._slot.outcome) is not None:
+            if self._slot.outcome is not None:
                 self._finished = True
-                self.reply = self._settle(self._slot, outcome)
+                self.reply = self._settle(self._slot, self._slot.outcome)
                 break
             await mailbox.wait()
         raise StopAsyncIteration
