@@ -206,6 +206,28 @@ def test_what_ends_a_program_behind_a_reply_ends_neither_the_connection_nor_the_
         runner.run(go_on(device, client, *tasks))
 
 
+async def test_a_callback_may_begin_to_close_the_client_between_two_messages_of_one_batch(device):
+    """As it does with tasks that begin at once, which Python has from 3.12 on."""
+    client = Client("fake", 7147, connector=device.connector)
+    heard = []
+
+    def close(inform):
+        heard.append(inform.arguments[0])
+        closing = client.close()
+        closing.send(None)
+        closing.close()
+
+    async with client:
+        client.on_inform("level", close)
+        asked = asyncio.create_task(client.request("first"))
+        reply = Message.reply_to(await device.received("first"), "ok")
+        device.send(Message.inform("level", 1), Message.inform("level", 2), reply)
+        with pytest.raises(ConnectionLost, match="the client was closed"):
+            await asked
+        assert heard == [b"1"]
+        assert client.trouble.counts == {}
+
+
 async def test_a_program_sees_the_device_as_of_its_reply(device):
     """What came behind the reply, in the same batch, has not been taken in when the caller goes on."""
     heard = []
