@@ -175,6 +175,23 @@ async def test_an_idle_device_is_asked_whether_it_is_there(fake_device, manual_c
     await client.close()
 
 
+async def test_a_client_may_be_closed_in_the_turn_in_which_its_device_would_be_asked(fake_device, manual_clock):
+    loop, complaints = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _loop, context: complaints.append(context))
+
+    def begin_to_close():
+        closing = client.close()
+        closing.send(None)
+        closing.close()
+
+    loop.call_later(10, begin_to_close)  # before the heartbeat
+    client = await beating(fake_device, manual_clock)
+    await manual_clock.advance(10)
+    assert client.state is State.CLOSED
+    assert complaints == []
+    await client.close()
+
+
 async def test_a_device_that_speaks_is_not_asked(fake_device, manual_clock):
     client = await beating(fake_device, manual_clock)
     for _ in range(10):

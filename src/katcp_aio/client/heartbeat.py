@@ -7,8 +7,10 @@ under way suspends the heartbeat. One whose time is over is as good as a questio
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
+from ..errors import UsageError
 from .desk import Desk
 from .slot import Slot
 
@@ -64,5 +66,6 @@ class Heartbeat:
             signs -= asked.done()  # but for the answer to that, it was silent
             desk.give_up(asked)
         if signs <= 0 and not len(desk):
-            self._asked = desk.submit("watchdog", (), None)
+            with contextlib.suppress(UsageError):  # the client was closed in this very turn
+                self._asked = desk.submit("watchdog", (), None)
         self._schedule()
