@@ -47,6 +47,14 @@ async def test_a_device_that_does_not_answer_is_asked_again_later():
         assert device.sync_error is None
 
 
+async def test_a_first_reading_right_behind_the_reply_need_not_be_asked_for():
+    async with pair() as (fake, device):
+        fake.on("sensor-sampling", raw=b"!sensor-sampling ok s0 event\n#sensor-status 1 1 s0 nominal 7\n", times=1)
+        await device.sensor.s0.sample("event")
+        assert device.sensor.s0.value == 7
+        assert asked(fake, "sensor-value") == []
+
+
 async def test_who_waits_while_the_device_goes_hears_that_it_is_away():
     async with pair() as (fake, device):
         fake.on("sensor-sampling", reply=None, times=1)

@@ -146,6 +146,7 @@ class Sampler:
             else:
                 self._refused(names[0], wish, error)
             return
+        await asyncio.sleep(0)  # the reply's batch: some devices tell the first reading behind it
         none = wish == NONE
         told: list[str] = []
         for sensor, reading in zip(sensors, before, strict=True):
