@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Generator
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Protocol
 
 from ..wire.dialect import Dialect
@@ -102,7 +102,7 @@ class Slot:
         self.given_up: float | None = None  #: since when (s, monotonic) nobody waits for the outcome
         self.flaw: Exception | None = None  #: a malformed line that looked like part of the reply
         self.outcome: Reply | Exception | None = None  #: None: not known yet
-        self._waiters: tuple[tuple[Callable[[Slot], object], Context | None], ...] = ()  # wake the task that waits
+        self._waiters: tuple[tuple[Callable[[Slot], object], Context], ...] = ()  # wake the task that waits
         self._cancelled: tuple[object, ...] | None = None  # what the caller's cancellation said
 
     def settle(self, outcome: Reply | Exception) -> None:
@@ -115,10 +115,7 @@ class Slot:
             waiters, self._waiters = self._waiters, ()
             for waiter, context in waiters:
                 try:
-                    if context is None:
-                        waiter(self)
-                    else:
-                        context.run(waiter, self)
+                    context.run(waiter, self)
                 except (KeyboardInterrupt, SystemExit) as error:
                     # Ends the loop from a step of its own, as it would have; a transport would take it for its failure.
                     self._loop.call_soon(_raise, error)
@@ -146,7 +143,7 @@ class Slot:
 
     def add_done_callback(self, waiter: Callable[[Slot], object], *, context: Context | None = None) -> None:
         """Have ``waiter(slot)`` called when there is an outcome."""
-        self._waiters += ((waiter, context),)
+        self._waiters += ((waiter, copy_context() if context is None else context),)
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Return the loop whose tasks may await it."""
