@@ -1,6 +1,6 @@
 """One peer, over asyncio's StreamReader and StreamWriter. Law: only this class reads or writes, and it never hangs.
 
-Input: one ``read`` brings the messages of a whole chunk. Output is gathered, and written once a turn of the loop.
+Input: one ``read`` brings the messages of a whole chunk. Output is gathered, and written once a turn, or at once.
 Back-pressure is the peer's own: a peer that does not read is ``paused``, and whoever owns the connection stops reading
 from it. A peer that takes nothing for ``Limits.stall_timeout`` is aborted, and closing has a deadline of its own.
 """
