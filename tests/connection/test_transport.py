@@ -15,7 +15,7 @@ import tracemalloc
 import pytest
 import trustme
 
-from katcp_aio.connection import ConnectionProtocol, connect
+from katcp_aio.connection import ConnectionProtocol, connect, prepare_socket
 from katcp_aio.errors import LineTooLong
 from katcp_aio.limits import Limits
 from katcp_aio.testing import Peer, memory_pair
@@ -71,6 +71,15 @@ async def test_small_messages_leave_at_once_and_a_vanished_peer_is_noticed():
                 ]
                 assert found == [30, 5, 3, 45_000]
         client.abort()
+
+
+def test_what_a_system_has_by_itself_is_not_taken_for_what_was_handed_on(monkeypatch):
+    """Where there is no TCP_USER_TIMEOUT, the last option is one that systems have a value of."""
+    monkeypatch.delattr(socket, "TCP_USER_TIMEOUT", raising=False)
+    with socket.socket() as sock:
+        count = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT)
+        prepare_socket(sock, Limits(keepalive_count=count))
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 async def test_both_ends_know_each_other():

@@ -151,7 +151,8 @@ def prepare_socket(sock: socket.socket | None, limits: Limits) -> None:
         return
     options = _keepalive_options(limits)
     try:
-        if options and sock.getsockopt(socket.IPPROTO_TCP, options[-1][0]) == options[-1][1]:
+        mark = getattr(socket, "TCP_USER_TIMEOUT", None)  # set last, and by no system itself as others may be
+        if mark is not None and (mark, sock.getsockopt(socket.IPPROTO_TCP, mark)) == options[-1]:
             return  # handed on: one call of the kernel instead of six
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
