@@ -310,7 +310,7 @@ class Client:
             limit = self.timeout_hints.get(name) or self.timeout if timeout is DEFAULT else timeout
             return desk.submit(name, args, limit, mailbox)
 
-        return InformStream(submit, self._checked, desk.give_up, desk.taken)
+        return InformStream(submit, self._checked, desk.give_up, desk.notice)
 
     def _checked(self, slot: Slot, outcome: Reply | Exception, *, check: bool = True) -> Reply:
         """Return the reply of a request that has its outcome, or raise what it is instead."""

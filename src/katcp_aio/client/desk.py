@@ -129,7 +129,7 @@ class Desk:
         self._connection = None
         for slot in self._pending.lose():
             self._finish(slot, ConnectionLost(reason, device=self.device, request=_message(slot)))
-        self._notice()
+        self.notice()
 
     def shut(self, reason: str, refusal: Exception) -> None:
         """Take note that there will be no further connection: everything fails, later requests with ``refusal``."""
@@ -182,7 +182,7 @@ class Desk:
             self._send_queued()
             self._watch_stuck()
         if self._room is not None:
-            self._notice()
+            self.notice()
         return slot
 
     def _refused(self, name: str) -> Exception:
@@ -198,7 +198,7 @@ class Desk:
         self._streams.pop(slot, None)
         self._pending.give_up(slot, self._loop.time())
         self._watch_stuck()
-        self._notice()
+        self.notice()
 
     def overdue(self, since: float) -> bool:
         """Whether the device owes a reply that was given up after ``since`` (s, monotonic), and no other before it."""
@@ -251,7 +251,7 @@ class Desk:
         if following < math.inf:
             self._arm(max(following, now + _GRAIN))
         if over:
-            self._notice()
+            self.notice()
 
     def _watch_stuck(self) -> None:
         since = self._pending.stuck_since()
@@ -387,14 +387,10 @@ class Desk:
             finally:
                 self._room = None
 
-    def _notice(self) -> None:
-        """Have :meth:`room` look again."""
+    def notice(self) -> None:
+        """Have :meth:`room` look again: requests came or went, or a reader has taken informs or is gone."""
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
-
-    def taken(self) -> None:
-        """Take note that a reader has taken informs, or is gone."""
-        self._notice()
 
 
 def _message(slot: Slot) -> Message:
