@@ -32,7 +32,7 @@ from .memory import CHUNK
 from .peer import Line, Peer
 from .recorder import PATIENCE, Recorder, matches
 from .script import Ending, Handler, Script, as_tuple
-from .serving import connect_in_memory
+from .serving import Listener, connect_in_memory
 from .standard import FakeSensor, Standard
 
 __all__ = ["FakeDevice"]
@@ -87,7 +87,7 @@ class FakeDevice:
         self._arrivals = Recorder()
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[Exception] = []  # of the test's handlers
-        self._listener: asyncio.Server | None = None
+        self._listener = Listener()
 
     # Where clients reach it
 
@@ -111,9 +111,7 @@ class FakeDevice:
         Raises:
             OSError: the port is taken.
         """
-        self._listener = await asyncio.get_running_loop().create_server(self.make_protocol, host, port, ssl=ssl)
-        address: tuple[str, int] = self._listener.sockets[0].getsockname()[:2]
-        return address
+        return await self._listener.open(self, host, port, ssl=ssl)
 
     async def close(self) -> None:
         """End all connections and all that is still to be answered; :attr:`requests` stays.
@@ -121,9 +119,7 @@ class FakeDevice:
         Raises:
             Exception: the first that a handler of the test raised, other than a refusal.
         """
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        self._listener.close()
         for task in self._tasks:
             task.cancel()
         if self._tasks:

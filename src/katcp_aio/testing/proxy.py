@@ -25,7 +25,7 @@ import attrs
 from ..connection import Connection
 from .memory import memory_pair
 from .script import Ending
-from .serving import MakesProtocols, connect_in_memory
+from .serving import Listener, MakesProtocols, connect_in_memory
 
 __all__ = ["FaultProxy", "Faults"]
 
@@ -183,7 +183,7 @@ class FaultProxy:
         self._device = device
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._listener: asyncio.Server | None = None
+        self._listener = Listener()
 
     def __repr__(self) -> str:
         return f"<FaultProxy seed={self.seed} {self.faults} {len(self._links)} connections>"
@@ -209,15 +209,11 @@ class FaultProxy:
 
     async def listen(self, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:
         """Listen on TCP, and return host and port."""
-        self._listener = await asyncio.get_running_loop().create_server(self.make_protocol, host, port)
-        address: tuple[str, int] = self._listener.sockets[0].getsockname()[:2]
-        return address
+        return await self._listener.open(self, host, port)
 
     async def close(self) -> None:
         """End all connections."""
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        self._listener.close()
         self.end("reset")
         for task in self._tasks:
             task.cancel()

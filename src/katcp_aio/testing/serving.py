@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from ssl import SSLContext
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..connection import Connection, ConnectionProtocol
@@ -22,7 +23,7 @@ from ..limits import Limits
 from .memory import CHUNK, memory_pair
 from .peer import Peer
 
-__all__ = ["MakesProtocols", "Servable", "Served", "connect_in_memory", "serve"]
+__all__ = ["Listener", "MakesProtocols", "Servable", "Served", "connect_in_memory", "serve"]
 
 
 class MakesProtocols(Protocol):
@@ -43,6 +44,30 @@ class Servable(MakesProtocols, Protocol):
 
 
 _S = TypeVar("_S", bound=MakesProtocols)
+
+
+class Listener:
+    """The TCP port of something that is otherwise reached in memory."""
+
+    def __init__(self) -> None:
+        self._server: asyncio.Server | None = None
+
+    async def open(
+        self, made_for: MakesProtocols, host: str, port: int, *, ssl: SSLContext | None = None
+    ) -> tuple[str, int]:
+        """Listen, and return host and port."""
+        loop = asyncio.get_running_loop()
+        # Noted before it listens: cancelled in between, it could not be closed any more.
+        self._server = await loop.create_server(made_for.make_protocol, host, port, ssl=ssl, start_serving=False)
+        await self._server.start_serving()
+        address: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
+        return address
+
+    def close(self) -> None:
+        """Listen no more; connections that were made already are not touched."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
 
 def connect_in_memory(server: MakesProtocols, *, limits: Limits | None = None, chunk: int = CHUNK) -> Connection:
