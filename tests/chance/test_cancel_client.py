@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 
 import pytest
 
@@ -11,7 +12,9 @@ from katcp_aio import (
     DeviceGroup,
     DeviceServer,
     Limits,
+    NotConnected,
     RequestContext,
+    Retry,
     Sensor,
     SensorMirror,
     request,
@@ -505,13 +508,82 @@ async def group_members(stage):
         yield work, check
 
 
+@case
+async def group_start_and_close(stage):
+    devices = group(stage)
+
+    async def work():
+        await devices.start()
+        await devices.wait_connected()
+        await devices.close()
+
+    async def check():
+        await devices.close()
+        await asyncio.sleep(2)
+        assert stage.server.clients == ()
+
+    yield work, check
+
+
+@case
+async def wait_for_by_name(stage):
+    async with stage.device() as device:
+        stage.set_rate(1, 2)
+        yield lambda: device.wait_for("rate", 2, timeout=10), lambda: follows(device, stage)
+
+
+@case
+async def stream_that_is_closed(stage):
+    async with Client(**stage.options) as client:
+
+        async def work():
+            reading = client.stream("rows", 3)
+            await anext(reading)
+            await reading.aclose()
+
+        yield work, lambda: works(client)
+
+
+@case
+async def informs_that_are_collected(stage):
+    async with Client(**stage.options) as client:
+        stage.later(1, stage.server.inform_all, "news", "a")
+
+        async def work():
+            async with client.informs("news") as news:
+                await anext(news)
+                await news.aclose()
+
+        yield work, lambda: works(client)
+
+
+@case
+async def retry(stage):
+    calls = []
+
+    async def call():
+        calls.append(None)
+        await asyncio.sleep(0.1)
+        if len(calls) < 3:
+            raise NotConnected("away", device="m0")
+
+    async def check():
+        made = len(calls)
+        await asyncio.sleep(100)
+        assert len(calls) == made  # who gave up asks no more
+
+    yield lambda: Retry(attempts=5).run(call), check
+
+
+@contextlib.asynccontextmanager
+async def played(name, protocol, clock):
+    """Play a case on its stage."""
+    made = contextlib.asynccontextmanager(CASES[name])
+    async with serve(Device(clock, protocol)) as served, made(Stage(clock, served)) as parts:
+        yield parts
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("name", CASES)
 def test_whatever_waits_may_be_cancelled_where_it_waits(name, protocol, cancel_everywhere):
-    @contextlib.asynccontextmanager
-    async def play(clock):
-        made = contextlib.asynccontextmanager(CASES[name])
-        async with serve(Device(clock, protocol)) as served, made(Stage(clock, served)) as parts:
-            yield parts
-
-    cancel_everywhere(play)
+    cancel_everywhere(functools.partial(played, name, protocol))

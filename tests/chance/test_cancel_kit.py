@@ -75,10 +75,9 @@ async def a_fake_device(clock):
 @case(by_hand=True)
 async def a_fake_device_on_tcp(clock):
     async def work():
-        async with FakeDevice() as fake:
-            async with on_tcp(await fake.listen()) as peer:
-                await peer.ask("?watchdog[1]", timeout=60)
-                await peer.close()
+        async with FakeDevice() as fake, on_tcp(await fake.listen()) as peer:
+            await peer.ask("?watchdog[1]", timeout=60)
+            await peer.close()
 
     yield work, work
 
@@ -231,9 +230,8 @@ async def a_bad_network_on_tcp(clock):
     async with FakeDevice() as fake:
 
         async def work():
-            async with FaultProxy(fake) as proxy:
-                async with on_tcp(await proxy.listen()) as peer:
-                    await peer.line(timeout=60)
+            async with FaultProxy(fake) as proxy, on_tcp(await proxy.listen()) as peer:
+                await peer.line(timeout=60)
 
         yield work, work
 
@@ -241,6 +239,21 @@ async def a_bad_network_on_tcp(clock):
 class Device(DeviceServer):
     VERSION = "device-1.0"
     BUILD_STATE = "device-1.0.2"
+
+
+@case()
+async def a_served_device(clock):
+    server = Device(clock=clock)
+
+    async def work():
+        async with serve(server) as served:
+            await answers(served.peer())
+
+    async def check():
+        await work()
+        assert not server.running
+
+    yield work, check
 
 
 @case()

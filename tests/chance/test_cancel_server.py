@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from katcp_aio import DeviceServer, Limits, RequestContext, Sensor
+from katcp_aio import Client, DeviceServer, Limits, RequestContext, Sensor, SensorSet, TimeSync
 from katcp_aio.connection import connect
 from katcp_aio.testing import Peer, connect_in_memory, memory_pair, serve
 
@@ -290,6 +290,43 @@ async def connect_over_tcp(clock):
             await made.wait_lost()
 
         yield work, work
+
+
+@case(tcp=True)
+async def upload_to_a_port(clock):
+    taken, takers = [], set()
+
+    async def take(reader, writer):
+        takers.add(asyncio.current_task())
+        with contextlib.suppress(ConnectionError):
+            taken.append(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    client = Client(host, port)
+
+    async def check():
+        assert await client.upload(port, b"firmware") == 8
+        assert taken[-1] == b"firmware"
+
+    yield lambda: client.upload(port, b"firmware"), check
+    server.close()
+    if takers:
+        await asyncio.wait(takers)
+
+
+@case()
+async def the_state_of_the_clock(clock):
+    sensors = SensorSet(clock=clock)
+    sync = TimeSync(sensors, read=lambda: None)
+
+    async def work():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(25):
+                await sync.run(10)
+
+    yield work, work
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -135,5 +135,7 @@ async def serve(server: _Device) -> AsyncIterator[Served[_Device]]:
     try:
         yield served
     finally:
-        await served.close_peers()
-        await server.stop()
+        try:
+            await served.close_peers()
+        finally:  # also where a test that takes too long is cancelled just then
+            await server.stop()
