@@ -377,16 +377,14 @@ def certificate(tmp_path):
 async def test_over_tls(certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
-    device = FakeDevice()
-    server = await asyncio.get_running_loop().create_server(device.make_protocol, "127.0.0.1", 0, ssl=context)
-    port = server.sockets[0].getsockname()[1]
     trusting = ssl.create_default_context(cafile=certificate[0])
-    async with device, Client("localhost", port, ssl=trusting) as client:
-        device.on("read", reply=("ok", bytes(300_000)))
-        assert (await client.request("read")).arguments == [bytes(300_000)]
-    with pytest.raises(NotConnected, match="certificate"):
-        await Client("localhost", port, ssl=ssl.create_default_context(), reconnect=None).__aenter__()
-    server.close()
+    async with FakeDevice() as device:
+        _, port = await device.listen(ssl=context)
+        async with Client("localhost", port, ssl=trusting) as client:
+            device.on("read", reply=("ok", bytes(300_000)))
+            assert (await client.request("read")).arguments == [bytes(300_000)]
+        with pytest.raises(NotConnected, match="certificate"):
+            await Client("localhost", port, ssl=ssl.create_default_context(), reconnect=None).__aenter__()
 
 
 async def test_tls_with_a_device_that_has_none_fails_in_time():
