@@ -118,20 +118,24 @@ def docs(session: nox.Session) -> None:
     session.run("pytest", "tests/test_docs_code.py", *session.posargs)
 
 
+def katcp_python() -> list[str]:
+    """Return the option that names the last Python that runs katcp-python, where there is one."""
+    older = next((path for path in candidates("3.9") if runs(path, "3.9")), None)
+    return ["--katcp-python", str(older)] if older else []
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure speed and memory beside aiokatcp and katcp-python. Arguments go to ``python -m benchmarks``."""
     install(session, "bench")
-    older = next((path for path in candidates("3.9") if runs(path, "3.9")), None)  # the last that runs katcp-python
-    options = ["--katcp-python", str(older)] if older else []
-    session.run("python", "-m", "benchmarks", *options, *session.posargs)
+    session.run("python", "-m", "benchmarks", *katcp_python(), *session.posargs)
 
 
 @nox.session
 def scorecard(session: nox.Session) -> None:
-    """Measure how a device bears abuse and loss. Arguments go to ``python -m benchmarks.scorecard``."""
+    """Measure how a device bears abuse and loss, and its peers. Arguments go to ``python -m benchmarks.scorecard``."""
     install(session, "scorecard", project=".[cli]")
-    session.run("python", "-m", "benchmarks.scorecard", *session.posargs)
+    session.run("python", "-m", "benchmarks.scorecard", *katcp_python(), *session.posargs)
 
 
 @nox.session

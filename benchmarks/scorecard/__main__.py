@@ -1,4 +1,4 @@
-"""``python -m benchmarks.scorecard [--rows 1,2] [--quick] [--ours] [--json FILE] [--markdown FILE]``."""
+"""``python -m benchmarks.scorecard [--rows 1,2] [--quick] [--ours] [--katcp-python PYTHON] [--json FILE] ...``."""
 
 import argparse
 import json
@@ -12,10 +12,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from .. import peer
 from ..report import PACKAGES, installed, processor
 from .report import as_json, as_markdown
-from .rows import OURS, ROWS, Result
+from .rows import OLDER, OURS, ROWS, THEIRS, Result
 from .running import MODULES, run, stop_all
+from .victim import OWN_PYTHON
 
 WAITING = ("14", "17", "28")  # rows that leave the machine time to spare, and measure none: both sides at once
 
@@ -25,7 +27,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scorecard", description=__doc__)
     parser.add_argument("--rows", metavar="N,N", help="only these rows")
     parser.add_argument("--quick", action="store_true", help="only rows that take seconds")
-    parser.add_argument("--ours", action="store_true", help="without the peer")
+    parser.add_argument("--ours", action="store_true", help="without the peers")
+    parser.add_argument("--katcp-python", metavar="PYTHON", help="a Python 3.9; python3.9 by default, if it is found")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was found")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table")
     found = parser.parse_args()
@@ -41,8 +44,8 @@ def in_order(names) -> list[str]:
     return sorted(names, key=int)
 
 
-def about() -> dict[str, Any]:
-    """What the figures depend on."""
+def about(older: str) -> dict[str, Any]:
+    """What the figures depend on; ``older`` says what katcp-python is here, or why it is not."""
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": processor(),
@@ -51,16 +54,16 @@ def about() -> dict[str, Any]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "load": round(os.getloadavg()[0], 2),
         "versions": {name: found for name in PACKAGES if name != "uvloop" and (found := installed(name))},
-        "other peers": "katcp-python was not run: it needs a Python of its own, 3.9 or older.",
+        "katcp-python": older,
     }
 
 
-def run_all(wanted: list[str], *, ours: bool) -> dict[str, dict[str, Result]]:
-    """Run rows in order, one after another; those that measure no time, at once."""
+def run_all(wanted: list[str], without: set[str]) -> dict[str, dict[str, Result]]:
+    """Run rows in order, one after another; those that measure no time, at once. Sides in ``without`` sit out."""
     results: dict[str, dict[str, Result]] = {name: {} for name in wanted}
     at_once = [name for name in wanted if name in WAITING]
     for batch in [at_once] * bool(at_once) + [[name] for name in wanted if name not in WAITING]:
-        turns = [(ROWS[name], side) for name in batch for side in ROWS[name].sides if side == OURS or not ours]
+        turns = [(ROWS[name], side) for name in batch for side in ROWS[name].sides if side not in without]
         with ThreadPoolExecutor(4 if batch is at_once else 1) as pool:
             try:
                 for (subject, side), result in zip(turns, pool.map(lambda turn: run(*turn), turns), strict=True):
@@ -78,8 +81,12 @@ def main() -> int:
         import_module(f"benchmarks.scorecard.{module}")
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    facts = about()
-    results = run_all(in_order(options.wanted), ours=options.ours)
+    python, older = (None, "without the peers") if options.ours else peer.prepare(options.katcp_python)
+    if python is not None:
+        os.environ[OWN_PYTHON] = python  # for the rows
+    facts = about(older)
+    without = {THEIRS, OLDER} if options.ours else {OLDER} if python is None else set()
+    results = run_all(in_order(options.wanted), without)
     text = as_markdown(results, facts)
     print(text)
     if options.markdown:

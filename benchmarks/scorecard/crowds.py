@@ -7,7 +7,7 @@ import socket
 import time
 
 from .raw import GREETED, LINGER, Raw, Witness
-from .rows import NEVER, Figure, row
+from .rows import DEVICES, NEVER, Figure, row
 from .victim import Victim, until
 
 __all__ = []
@@ -48,7 +48,7 @@ def crowd(port: int, count: int, seconds: float) -> tuple[list[socket.socket], i
     return socks, greeted, taken if greeted == count else NEVER
 
 
-@row("10", "1,000 idle clients", seconds=60.0)
+@row("10", "1,000 idle clients", seconds=60.0, sides=DEVICES)
 def idle_clients(side: str) -> list[Figure]:
     more_files()
     with Victim(side) as victim:
@@ -64,7 +64,7 @@ def idle_clients(side: str) -> list[Figure]:
         return [Figure("memory for each", (victim.rss() - base) / len(clients) / KIB, "KiB", at_most=12)]
 
 
-@row("11", "500 connects at once", seconds=40.0)
+@row("11", "500 connects at once", seconds=40.0, sides=DEVICES)
 def connects_at_once(side: str) -> list[Figure]:
     more_files()
     with Victim(side) as victim:
@@ -79,7 +79,7 @@ def connects_at_once(side: str) -> list[Figure]:
         ]
 
 
-@row("12", "2,000 times connect and reset", seconds=40.0)
+@row("12", "2,000 times connect and reset", seconds=40.0, sides=DEVICES)
 def resets(side: str) -> list[Figure]:
     with Victim(side) as victim:
         look = victim.connect()
@@ -99,7 +99,7 @@ def resets(side: str) -> list[Figure]:
         ]
 
 
-@row("13", "client 1,001, and 100 clients of a device that may open 64 files", seconds=60.0)
+@row("13", "client 1,001, and 100 clients of a device that may open 64 files", seconds=60.0, sides=DEVICES)
 def too_many_clients(side: str) -> list[Figure]:
     more_files()
     return [*client_1001(side), *few_files(side)]

@@ -4,7 +4,7 @@ import socket
 import time
 from collections import Counter
 
-from .rows import NEVER, Figure, row
+from .rows import DEVICES, NEVER, Figure, row
 from .victim import Victim
 
 __all__ = []
@@ -24,7 +24,7 @@ def stopped(victim: Victim) -> list[Figure]:
     return figures
 
 
-@row("4", "SIGTERM while a client does not read a reply of 20 MB")
+@row("4", "SIGTERM while a client does not read a reply of 20 MB", sides=DEVICES)
 def deaf_client(side: str) -> list[Figure]:
     with Victim(side) as victim:
         deaf = victim.connect()
@@ -33,7 +33,7 @@ def deaf_client(side: str) -> list[Figure]:
         return stopped(victim)
 
 
-@row("5", "SIGTERM while a subscriber of a fast sensor does not read")
+@row("5", "SIGTERM while a subscriber of a fast sensor does not read", sides=DEVICES)
 def deaf_subscriber(side: str) -> list[Figure]:
     with Victim(side, rate=2000, size=5000) as victim:
         deaf = victim.connect()
@@ -42,7 +42,7 @@ def deaf_subscriber(side: str) -> list[Figure]:
         return stopped(victim)
 
 
-@row("6", "SIGTERM with 50 requests in flight, of which half would end within the grace")
+@row("6", "SIGTERM with 50 requests in flight, of which half would end within the grace", sides=DEVICES)
 def requests_in_flight(side: str) -> list[Figure]:
     with Victim(side) as victim:
         askers = [victim.connect(), victim.connect()]

@@ -1,5 +1,6 @@
 """Clients that are raw sockets, well-behaved or not. Law: they know the protocol's lines and nothing of any library."""
 
+import contextlib
 import multiprocessing
 import re
 import socket
@@ -124,7 +125,8 @@ class Witness:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._mine.send(None)
+        with contextlib.suppress(OSError):  # it has given up, and gone
+            self._mine.send(None)
         if self._mine.poll(self.patience + 5):
             self.waits = sorted(self._mine.recv())
         self._process.join(1)

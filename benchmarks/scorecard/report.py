@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
-from .rows import OURS, ROWS, THEIRS, Figure, Result
+from .rows import DEVICES, ROWS, Figure, Result
 
 __all__ = ["as_json", "as_markdown", "summary"]
 
@@ -46,42 +46,48 @@ def verdict(result: Result | None) -> str:
     return "" if result is None else result.verdict
 
 
-def lines_of(name: str, results: dict[str, Result]) -> list[str]:
-    """The lines of one row: its name and verdicts, and then each figure."""
-    ours, theirs = results.get(OURS), results.get(THEIRS)
-    lines = [f"| {name} | **{ROWS[name].name}** | | {verdict(ours)} | {verdict(theirs)} |"]
-    found = [{figure.name: figure for figure in (result.figures if result else [])} for result in (ours, theirs)]
-    for what in found[0] | found[1]:
-        pair = [figures.get(what) for figures in found]
-        some = pair[0] or pair[1]
-        text = f"{what} ({some.note})" if some.note and not math.isinf(some.value) and pair[0] else what
-        lines.append(f"| | {text} | {bound(some)} | {told(pair[0])} | {told(pair[1])} |")
+def lines_of(name: str, results: dict[str, Result], sides: list[str]) -> list[str]:
+    """The lines of one row: its name and verdicts, and then each figure; a column for each of ``sides``."""
+    of = [results.get(side) for side in sides]
+    lines = [" | ".join([f"| {name} | **{ROWS[name].name}** |", *map(verdict, of)]) + " |"]
+    found = [{figure.name: figure for figure in (result.figures if result else [])} for result in of]
+    for what in dict.fromkeys(what for figures in found for what in figures):
+        each = [figures.get(what) for figures in found]
+        some = next(figure for figure in each if figure is not None)
+        text = f"{what} ({some.note})" if some.note and not math.isinf(some.value) and each[0] else what
+        lines.append(" | ".join([f"| | {text} | {bound(some)}", *map(told, each)]) + " |")
     return lines
 
 
 def as_markdown(results: Results, about: dict[str, Any]) -> str:
     """One table; bold figures are out of their bounds."""
+    sides = sides_of(results)
     lines = [
         f"{about['python']} on {about['system']}, {about['processor']}, {about['cores']} cores; {about['when']}.",
         ", ".join(f"{name} {found}" for name, found in about["versions"].items()) + ".",
-        f"Both at their defaults, over loopback; load before: {about['load']}. {about['other peers']}",
+        f"All at their defaults, over loopback; load before: {about['load']}; {about['katcp-python']}.",
         "",
-        f"| row | | passes | {OURS} | {THEIRS} |",
-        "|---|---|---|---|---|",
+        " | ".join(["| row | | passes", *sides]) + " |",
+        "|---|---|---|" + "---|" * len(sides),
     ]
-    for name, sides in results.items():
-        lines += lines_of(name, sides)
-    for name, sides in results.items():
-        for side, result in sides.items():
+    for name, found in results.items():
+        lines += lines_of(name, found, sides)
+    for name, found in results.items():
+        for side, result in found.items():
             if why := result.failed or result.skipped:
                 lines.append(f"\nRow {name}, {side}: {'failed' if result.failed else 'not run'}: {why}.")
     return "\n".join([*lines, "", summary(results)]) + "\n"
 
 
+def sides_of(results: Results) -> list[str]:
+    """Who was put to any row, in the order of the columns."""
+    return [side for side in DEVICES if any(side in found for found in results.values())]
+
+
 def summary(results: Results) -> str:
     """How many rows passed, for each side."""
     parts = []
-    for side in (OURS, THEIRS):
+    for side in sides_of(results):
         verdicts = [sides[side].verdict for sides in results.values() if side in sides]
         if verdicts:
             parts.append(f"{side}: " + ", ".join(f"{verdicts.count(one)} {one}" for one in ("pass", "fail", "not run")))

@@ -7,9 +7,10 @@ runs in a process of its own, which is killed, with all that it started, when th
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-__all__ = ["OURS", "ROWS", "THEIRS", "Figure", "Result", "Row", "Skip", "row"]
+__all__ = ["DEVICES", "OLDER", "OURS", "ROWS", "THEIRS", "Figure", "Result", "Row", "Skip", "row"]
 
-OURS, THEIRS = "katcp_aio", "aiokatcp"
+OURS, THEIRS, OLDER = "katcp_aio", "aiokatcp", "katcp-python"
+DEVICES = (OURS, THEIRS, OLDER)  # the sides of rows that look at a device; katcp-python only where it can be had
 NEVER = float("inf")  # a figure of what did not happen while it was waited for
 
 

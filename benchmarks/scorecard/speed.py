@@ -4,28 +4,28 @@ import random
 import time
 from contextlib import contextmanager
 
-from ..harness import OURS as BENCH_OURS
-from ..harness import THEIRS as BENCH_THEIRS
+from .. import harness
 from ..harness import Settings
 from ..served import names
 from ..server import served
 from .raw import Raw, Witness
-from .rows import OURS, Figure, row
-from .victim import Victim
+from .rows import DEVICES, OLDER, OURS, THEIRS, Figure, row
+from .victim import Victim, older
 
 __all__ = []
 
 SOAK = 60.0  # seconds
+SIDES = {OURS: harness.OURS, THEIRS: harness.THEIRS, OLDER: harness.OLDER}  # as the benchmarks call them
 
 
 @contextmanager
 def loaded(side: str, **options):
     """Run a device of the benchmarks, and its load."""
-    with served(BENCH_OURS if side == OURS else BENCH_THEIRS, Settings(), **options) as (server, load):
+    with served(SIDES[side], Settings(katcp_python=older()), **options) as (server, load):
         yield server, load
 
 
-@row("25", "?sensor-list, ?sensor-value and bulk sampling of 10,000 sensors", seconds=60.0)
+@row("25", "?sensor-list, ?sensor-value and bulk sampling of 10,000 sensors", seconds=60.0, sides=DEVICES)
 def listings(side: str) -> list[Figure]:
     figures = []
     with Victim(side, sensors=10_000) as victim:
@@ -46,7 +46,7 @@ def listings(side: str) -> list[Figure]:
     return figures
 
 
-@row("26", "one sensor, 100 subscribers, 2,000 updates", seconds=60.0)
+@row("26", "one sensor, 100 subscribers, 2,000 updates", seconds=60.0, sides=DEVICES)
 def fan_out(side: str) -> list[Figure]:
     with loaded(side, sensors=1) as (server, load):
         load.call("open", port=server.hello, clients=100)
@@ -64,7 +64,7 @@ def fan_out(side: str) -> list[Figure]:
         ]
 
 
-@row("27", "?watchdog pipelined by one client, and one after another")
+@row("27", "?watchdog pipelined by one client, and one after another", sides=DEVICES)
 def requests(side: str) -> list[Figure]:
     with loaded(side) as (server, load):
         load.call("open", port=server.hello)

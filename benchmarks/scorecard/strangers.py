@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .networks import namespace
 from .raw import Raw
-from .rows import OURS, Figure, Skip, row
+from .rows import DEVICES, OURS, Figure, Skip, row
 from .running import ROOT
 from .victim import Victim
 
@@ -46,7 +46,7 @@ def controls(text: bytes) -> int:
     return len(CONTROLS.findall(text.decode("utf-8", "surrogateescape")))
 
 
-@row("22", "control characters in names, arguments and values")
+@row("22", "control characters in names, arguments and values", sides=DEVICES)
 def control_characters(side: str) -> list[Figure]:
     with Victim(side) as victim:
         offender = victim.connect()
@@ -100,7 +100,7 @@ def command_line() -> list[Figure]:
     ]
 
 
-@row("23", "a handler that raises, with a password in its error")
+@row("23", "a handler that raises, with a password in its error", sides=DEVICES)
 def handler_raises(side: str) -> list[Figure]:
     with Victim(side) as victim:
         client = victim.connect()
@@ -114,7 +114,7 @@ def handler_raises(side: str) -> list[Figure]:
         ]
 
 
-@row("24", "?halt by a stranger; TLS with the wrong certificates", seconds=60.0)
+@row("24", "?halt by a stranger; TLS with the wrong certificates", seconds=60.0, sides=DEVICES)
 def strangers(side: str) -> list[Figure]:
     figures = []
     with namespace() as net, Victim(side, host="0.0.0.0") as victim:

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from .raw import Raw
+from .rows import OLDER
 from .running import ROOT
 
-__all__ = ["Victim", "until"]
+__all__ = ["Victim", "older", "until"]
 
 PATIENCE = 10.0  # seconds for a device to say where it listens
 TICK = os.sysconf("SC_CLK_TCK")
+OWN_PYTHON = "SCORECARD_KATCP_PYTHON"  # by this a row is told which interpreter has katcp-python
 TRACEBACK = re.compile(rb"Traceback \(most recent call last\)")
 
 
@@ -35,7 +37,10 @@ class Victim:
 
     def __init__(self, side: str, *, files: int | None = None, prefix: tuple[str, ...] = (), **options: Any) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed on the way out
-        command = [*prefix, sys.executable, "-m", "benchmarks.scorecard.devices", side, json.dumps(options)]
+        device = [sys.executable, "-m", "benchmarks.scorecard.devices", side]
+        if side == OLDER:
+            device = [older() or sys.executable, str(Path(__file__).with_name("older.py"))]
+        command = [*prefix, *device, json.dumps(options)]
 
         def limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
@@ -118,6 +123,11 @@ class Victim:
 
     def tracebacks(self) -> int:
         return len(TRACEBACK.findall(self.log()))
+
+
+def older() -> str | None:
+    """An interpreter that has katcp-python, if there is one."""
+    return os.environ.get(OWN_PYTHON)
 
 
 def until(look: Callable[[], bool], seconds: float) -> float:
