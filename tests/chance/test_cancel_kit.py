@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from katcp_aio import DeviceServer
-from katcp_aio.testing import FakeDevice, FaultProxy, Peer, Recorder, memory_pair, serve
+from katcp_aio.testing import FakeDevice, FakeSensor, FaultProxy, Peer, Recorder, memory_pair, serve
 
 __all__ = []
 
@@ -119,6 +119,21 @@ async def ask(clock):
             await answers(peer)
 
         yield lambda: peer.ask("?rows[1]"), check
+
+
+@case()
+async def what_is_asserted(clock):
+    async with device(clock) as (fake, peer):
+        fake.sensors["rate"] = FakeSensor("float", 2.5)
+        fake.on("slow", delay=1)
+        fake.on("prime", reply=("fail", "dry"), delay=1)
+
+        async def work():
+            await peer.assert_ok("?slow[1]")
+            await peer.assert_refused("?prime[2]", "dry")
+            await peer.assert_sensor("rate", 2.5)
+
+        yield work, work
 
 
 @case()

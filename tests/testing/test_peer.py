@@ -7,7 +7,8 @@ import pytest
 import trustme
 
 from katcp_aio.errors import MalformedMessage
-from katcp_aio.testing import FakeDevice, Peer, memory_pair
+from katcp_aio.model.reading import Status
+from katcp_aio.testing import FakeDevice, FakeSensor, Peer, memory_pair
 from katcp_aio.wire.message import Message
 
 
@@ -136,3 +137,35 @@ async def test_over_tls():
 def test_without_a_connection():
     with pytest.raises(RuntimeError, match="not connected"):
         Peer().send("?x")
+
+
+async def test_assertions_in_the_words_of_the_field():
+    async with FakeDevice(sensors={"rate": FakeSensor("float", 2.5), "rate.max": FakeSensor("float", 9.0)}) as device:
+        device.on("set-rate", lambda _peer, request: request.arguments)
+        device.on("prime", reply=("fail", "the pump", "is dry"))
+        peer = Peer()
+        memory_pair(peer, device.make_protocol())
+        assert (await peer.assert_ok("?set-rate[1] 2.5 hz", 2.5, "hz")).mid == 1
+        await peer.assert_ok("?set-rate[2] 2.5 hz", 2.5, ...)
+        await peer.assert_ok("?set-rate[3] 2.5 hz")
+        with pytest.raises(
+            AssertionError, match=r"expected ok 3 \.\.\. 'rpm', and there came b'!set-rate\[4\] ok 2.5 hz"
+        ):
+            await peer.assert_ok("?set-rate[4] 2.5 hz", 3, ..., "rpm")
+        with pytest.raises(AssertionError, match="expected ok, and there came b'!prime fail"):
+            await peer.assert_ok("?prime")
+        assert (await peer.assert_refused("?prime[5]", "is dry")).mid == 5
+        await peer.assert_refused("?prime")
+        await peer.assert_refused("?nothing", "Unknown request", code="invalid")
+        for request, text in (("?set-rate 1", ""), ("?prime", "is wet"), ("?nothing", "")):
+            with pytest.raises(AssertionError, match=f"expected fail.*{text}.* and there came b.!"):
+                await peer.assert_refused(request, text)
+        await peer.assert_sensor("rate", 2.5)
+        device.set("rate", 3.5, "warn")
+        await peer.assert_sensor("rate", 3.5, "warn")
+        await peer.assert_sensor("rate", 3.5, Status.WARN)
+        for name, value, status in (("rate", 3.5, "nominal"), ("rate", 2.5, "warn"), ("gone", 1, "nominal")):
+            with pytest.raises(
+                AssertionError, match=f"expected {name} to be {status} {value}, and there came b.[#!]sens"
+            ):
+                await peer.assert_sensor(name, value, status)

@@ -116,3 +116,21 @@ def test_readings_of_sensors(recorder):
     mode.set(3, timestamp=2.0)
     assert recorder.readings("rate") == [Reading(1.0, Status.NOMINAL, 2.5)]
     assert [reading.value for reading in recorder.readings()] == [2.5, 3]
+
+
+def test_readings_are_asserted_by_sensor_value_and_status(recorder):
+    rate, level = Sensor(float, "rate"), Sensor(int, "level")
+    rate.attach(recorder)
+    level.attach(recorder)
+    rate.set(2.5, Status.WARN, 1.0)
+    rate.set(3.5, Status.NOMINAL, 2.0)
+    level.set(7, Status.NOMINAL, 3.0)
+    assert recorder.assert_reading("rate", 2.5) == Reading(1.0, Status.WARN, 2.5)
+    assert recorder.assert_reading("rate", 3.5, "nominal").timestamp == 2.0
+    assert recorder.assert_reading("level", 7, Status.NOMINAL).timestamp == 3.0
+    with pytest.raises(AssertionError, match="no 7 of rate among Reading"):
+        recorder.assert_reading("rate", 7)
+    with pytest.raises(AssertionError, match=r"no nominal 2\.5 of rate among Reading"):
+        recorder.assert_reading("rate", 2.5, "nominal")
+    with pytest.raises(AssertionError, match="no 1 of gone among nothing"):
+        recorder.assert_reading("gone", 1)

@@ -26,8 +26,9 @@ from typing import cast
 import async_timeout
 
 from ..errors import MalformedMessage
+from ..model.reading import Status
 from ..wire.message import Message, MessageType
-from .recorder import PATIENCE, Recorder
+from .recorder import PATIENCE, Recorder, matches
 
 __all__ = ["Line", "Peer"]
 
@@ -39,6 +40,10 @@ _HEAD = re.compile(rb"[?!#]([A-Za-z][A-Za-z0-9-]*)(?:\[([0-9]+)\])?")
 def _as_line(line: Line) -> bytes:
     raw = line.encode() if isinstance(line, str) else bytes(line)
     return raw if raw.endswith((b"\n", b"\r")) else raw + b"\n"
+
+
+def _spaced(values: tuple[object, ...]) -> str:
+    return "".join(" ..." if value is ... else f" {value!r}" for value in values)
 
 
 class Peer(asyncio.Protocol):
@@ -143,6 +148,45 @@ class Peer(asyncio.Protocol):
                     found.append(message)
                     if message.type is MessageType.REPLY:
                         return found
+
+    # In the field's words
+
+    async def assert_ok(self, request: Line, *values: object, timeout: float = PATIENCE) -> Message:
+        """Make a request, fail unless it succeeds and returns these values, if any are given, and return the reply.
+
+        Args:
+            values: what follows ``ok``, compared as the wire has it; ``...`` as in :func:`~.recorder.matches`.
+        """
+        reply = (await self.ask(request, timeout=timeout))[-1]
+        if not matches(reply, MessageType.REPLY, reply.name, ("ok", *(values or (...,)))):
+            raise AssertionError(f"expected ok{_spaced(values)}, and there came {bytes(reply)!r}")
+        return reply
+
+    async def assert_refused(
+        self, request: Line, text: str = "", *, code: str = "fail", timeout: float = PATIENCE
+    ) -> Message:
+        """Make a request, fail unless it is refused with that return code, and return the reply.
+
+        Args:
+            text: to be found in what the device says of it.
+            code: ``"fail"``, ``"invalid"``, or one of the device's own.
+        """
+        reply = (await self.ask(request, timeout=timeout))[-1]
+        said = b" ".join(reply.arguments[1:])
+        if reply.arguments[:1] != (code.encode(),) or text.encode() not in said:
+            raise AssertionError(f"expected {code}{_spaced((text,) if text else ())}, and there came {bytes(reply)!r}")
+        return reply
+
+    async def assert_sensor(
+        self, name: str, value: object, status: str | Status = Status.NOMINAL, *, timeout: float = PATIENCE
+    ) -> None:
+        """Poll a sensor, and fail unless it reads ``value``, compared as the wire has it, with that status."""
+        *rows, reply = await self.ask(Message.request("sensor-value", name), timeout=timeout)
+        word = status.value if isinstance(status, Status) else status
+        wanted = (..., 1, name, word, value)
+        if not any(matches(row, MessageType.INFORM, "sensor-value", wanted) for row in rows):
+            heard = b"".join(map(bytes, rows or [reply]))
+            raise AssertionError(f"expected {name} to be {word} {value!r}, and there came {heard!r}")
 
     # Hearing
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import async_timeout
 
+from ..model.reading import Reading, Status
 from ..wire.message import Message, MessageType
 from ..wire.values import encode
 
@@ -144,6 +145,20 @@ class Recorder:
     def assert_inform(self, name: str, *arguments: object) -> Message:
         """Fail unless an inform with these arguments came, and return the first."""
         return self._assert(MessageType.INFORM, name, arguments)
+
+    def assert_reading(self, sensor: str, value: object, status: str | Status | None = None) -> Reading[Any]:
+        """Fail unless ``Sensor.attach(recorder)`` brought such a reading of the sensor, and return the first.
+
+        Args:
+            status: None for any.
+        """
+        readings: list[Reading[Any]] = self.readings(sensor)
+        word = status.value if isinstance(status, Status) else status
+        for reading in readings:
+            if reading.value == value and word in (None, reading.status.value):
+                return reading
+        wanted = f"{value!r}" if word is None else f"{word} {value!r}"
+        raise AssertionError(f"no {wanted} of {sensor} among {_listed(readings)}")
 
     def assert_nothing(self, name: str | None = None) -> None:
         """Fail if a message of that name came, or if anything did."""
