@@ -89,6 +89,25 @@ async def test_a_device_that_says_nothing_is_asked_without_ids(manual_clock):
         await client.close()
 
 
+async def test_what_a_device_that_says_nothing_is_taken_to_speak_is_the_programs_to_say(manual_clock):
+    async with FakeDevice("4.0", banner=()) as device:
+        client = Client(connector=device.connector, assume="4.0", clock=manual_clock)
+        assert client.dialect.version == "4.0"
+        await client.start()
+        device.on("remember")
+        asked = asyncio.create_task(client.request("remember", Timestamp(1.5)))
+        await manual_clock.advance(Limits().negotiate_timeout)
+        assert client.connected
+        assert (await asked).ok
+        assert (await device.received("remember")).arguments == (b"1500",)  # milliseconds
+        device.send("#version-connect katcp-protocol 5.0-MI")  # a greeting that comes late counts for more
+        await manual_clock.settle()
+        assert client.dialect.version == "5.0-MI"
+        await client.close()
+    with pytest.raises(UnsupportedProtocol):
+        Client(assume="3.0")
+
+
 async def test_protocol_settles_it_without_waiting():
     async with FakeDevice(banner=()) as device:
         async with Client(connector=device.connector, protocol="5.1-MI") as client:

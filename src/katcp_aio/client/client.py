@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl as ssl_module
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, overload
@@ -32,7 +32,7 @@ from .slot import Slot
 from .states import Lifecycle, State
 from .stream import InformStream, Mailbox
 from .timeouts import DEFAULT, Default
-from .upload import upload
+from .upload import Data, upload
 
 __all__ = ["Client"]
 
@@ -53,6 +53,7 @@ class Client:
         timeout: s that a request or a wait may take unless it says otherwise, connecting included; None: any time.
         reconnect: how long to wait between attempts to connect; None: there is one attempt, and one connection.
         protocol: what the device speaks, as ``"5.1-MI"``, if its greeting is not to decide.
+        assume: what a device is taken to speak that sends no greeting within ``Limits.negotiate_timeout``.
         heartbeat: s of silence after which the device is asked ?watchdog; after two without an answer, 3 to 4 times
             as long, the connection is made anew. None: never; TCP's own keep-alive is always on.
         ssl: context for TLS.
@@ -63,7 +64,7 @@ class Client:
         connector: makes the connection, instead of all of these.
 
     Raises:
-        UnsupportedProtocol: ``protocol`` is none that this library speaks.
+        UnsupportedProtocol: ``protocol`` or ``assume`` is none that this library speaks.
         ValueError: a ``heartbeat`` that is not above zero.
         UsageError: an ``inform_*`` method that cannot be called with what comes from the wire.
     """
@@ -76,6 +77,7 @@ class Client:
         timeout: float | None = 5.0,
         reconnect: Backoff | None = _BACKOFF,
         protocol: str | None = None,
+        assume: str = "5.0",
         heartbeat: float | None = None,
         ssl: ssl_module.SSLContext | None = None,
         limits: Limits | None = None,
@@ -113,6 +115,7 @@ class Client:
             backoff=reconnect,
             heartbeat=heartbeat,
             preset=None if protocol is None else parse_version(protocol),
+            assumed=parse_version(assume),
         )
         for name, method in inform_methods(self).items():
             self._informs.add(name, typed_callback(method, name, lambda: self.dialect, self.trouble, self.types))
@@ -327,9 +330,7 @@ class Client:
             return Reply(in_seconds(message, slot.dialect), slot.informs)
         return outcome
 
-    async def upload(
-        self, port: int, data: bytes | bytearray | memoryview | Iterable[bytes], *, timeout: float | None = 30.0
-    ) -> int:
+    async def upload(self, port: int, data: Data, *, timeout: float | None = 30.0) -> int:
         """Send ``data`` to another TCP port of the device, and return how many bytes; see :func:`upload`."""
         return await upload(self.host, port, data, timeout=timeout)
 

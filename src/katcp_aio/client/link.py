@@ -21,7 +21,7 @@ from .backoff import Backoff
 from .desk import Desk
 from .heartbeat import Heartbeat
 from .informs import InformTable
-from .negotiation import ASSUMED, GREETING, Negotiation
+from .negotiation import GREETING, Negotiation
 from .states import Event, Lifecycle, State
 
 __all__ = ["Link", "reason_of"]
@@ -38,6 +38,7 @@ class Link:
         backoff: how long to wait between attempts; None: one attempt only.
         heartbeat: s of silence after which the device is asked whether it is there; None: never.
         preset: the dialect, where the device is not to be asked.
+        assumed: the dialect of a device that does not greet.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Link:
         backoff: Backoff | None,
         heartbeat: float | None,
         preset: Dialect | None,
+        assumed: Dialect,
     ) -> None:
         self._connector = connector
         self._desk = desk
@@ -61,6 +63,7 @@ class Link:
         self._backoff = backoff
         self._heartbeat = heartbeat
         self._preset = preset
+        self._assumed = desk.dialect = assumed
         self._negotiation = Negotiation(preset)
         self._connection: Connection | None = None
         self._told: str | None = None  # why the last attempt failed, as the log has it
@@ -133,7 +136,7 @@ class Link:
             self._lifecycle.advance(Event.ESTABLISHED)
             await self._negotiate(connection)
             since = loop.time()
-            desk.open(connection, self._negotiation.dialect or ASSUMED)
+            desk.open(connection, self._negotiation.dialect or self._assumed)
             self.last_error = self._told = None
             self._lifecycle.advance(Event.IDENTIFIED)
             await self._serve(connection)
@@ -153,7 +156,7 @@ class Link:
                 while negotiation.dialect is None:
                     await self._read(connection)
         except TimeoutError:
-            self._trouble.tell("no greeting", "%s: no greeting, taken to speak %s", self._desk.device, ASSUMED)
+            self._trouble.tell("no greeting", "%s: no greeting, taken to speak %s", self._desk.device, self._assumed)
 
     async def _serve(self, connection: Connection) -> None:
         """Read until the connection ends. Raises ConnectionLost then."""

@@ -1,7 +1,8 @@
 """What the device on one connection speaks. Law: found out anew on each connection, from whatever greeting it sends.
 
 ``protocol=`` settles it beforehand. Otherwise the greeting decides (5.1, section 4.2; Rev 4, section 4.2), and where
-none comes the client speaks :data:`ASSUMED`: requests without ids, one at a time, are understood by every device.
+none comes the client speaks what it was told to assume. That is 5.0 without flags unless the program says otherwise:
+requests without ids, one at a time, are understood by every device.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ..wire.message import Message
 
 __all__ = ["ASSUMED", "GREETING", "Negotiation"]
 
-ASSUMED: Final[Dialect] = parse_version("5.0")  #: what a device that does not greet is taken to speak: no flags, no ids
+ASSUMED: Final[Dialect] = parse_version("5.0")  #: what is assumed if nobody says otherwise: no flags, no ids
 GREETING: Final = ("version-connect", "version", "build-state")  #: informs that belong to a greeting
 
 

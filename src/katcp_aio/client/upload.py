@@ -14,16 +14,16 @@ import async_timeout
 
 from ..limits import Limits
 
-__all__ = ["upload"]
+__all__ = ["Data", "upload"]
+
+Data = bytes | bytearray | memoryview | Iterable[bytes]  #: bytes, or pieces of bytes one after another
 
 _RETRY = 0.1  # s between attempts to connect
 _PATIENCE = Limits().close_timeout  # s for the device to close its side; some wait for us to close first
 _CHUNK = 64 * 1024  # bytes given to the transport before waiting for it
 
 
-async def upload(
-    host: str, port: int, data: bytes | bytearray | memoryview | Iterable[bytes], *, timeout: float | None = 30.0
-) -> int:
+async def upload(host: str, port: int, data: Data, *, timeout: float | None = 30.0) -> int:
     """Connect to a port that may not listen yet, send ``data``, close, and return how many bytes were sent.
 
     When it returns, the device's system has taken all of it; whether the device liked it, its own port tells.
@@ -55,11 +55,7 @@ async def upload(
         raise TimeoutError(f"upload to {host}:{port} not done within {timeout or 0:g} s") from (refusal or error)
 
 
-async def _send(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    data: bytes | bytearray | memoryview | Iterable[bytes],
-) -> int:
+async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: Data) -> int:
     """Send all of ``data``, say that this is the end, and close."""
     sent = 0
     done = False
@@ -84,7 +80,7 @@ async def _send(
     return sent
 
 
-def _pieces(data: bytes | bytearray | memoryview | Iterable[bytes]) -> Iterable[bytes | memoryview]:
+def _pieces(data: Data) -> Iterable[bytes | memoryview]:
     if not isinstance(data, bytes | bytearray | memoryview):
         return data
     view = memoryview(data).cast("B")
