@@ -12,6 +12,7 @@ from .client.client import Client
 from .client.device import DeviceClient
 from .client.group import DeviceGroup
 from .client.inventory import Changes
+from .client.metrics import metrics_text
 from .client.mirror import SensorMirror
 from .client.proxy import RequestProxy
 from .client.remote_sensor import RemoteSensor
@@ -133,6 +134,7 @@ __all__ = [
     "device_status",
     "device_status_from",
     "log_audit",
+    "metrics_text",
     "register_strategy",
     "register_type",
     "request",
