@@ -48,19 +48,23 @@ def public():
 
 def seen_in(case, codes, *, auto):
     """Play a case, cancelling nothing, and return which of ``codes`` its work called."""
-    seen = set()
+    seen, tasks = set(), []
 
     def see(frame, event, _argument):
-        if event == "call" and frame.f_code in codes and asyncio.current_task().get_name() == "work":
+        if event == "call" and frame.f_code in codes and asyncio.current_task() in tasks:
             seen.add(frame.f_code)
+
+    async def watched(work):
+        tasks.append(asyncio.current_task())
+        sys.setprofile(see)
+        try:
+            await work()
+        finally:
+            sys.setprofile(None)
 
     async def play(clock):
         async with case(clock) as (work, check):
-            sys.setprofile(see)
-            try:
-                await asyncio.create_task(work(), name="work")
-            finally:
-                sys.setprofile(None)
+            await asyncio.create_task(watched(work))
             await check()
 
     clock = ManualClock(auto=auto)
