@@ -54,8 +54,8 @@ class Client:
         reconnect: how long to wait between attempts to connect; None: there is one attempt, and one connection.
         protocol: what the device speaks, as ``"5.1-MI"``, if its greeting is not to decide.
         assume: what a device is taken to speak that sends no greeting within ``Limits.negotiate_timeout``.
-        heartbeat: s of silence after which the device is asked ?watchdog; after two without an answer, 3 to 4 times
-            as long, the connection is made anew. None: never; TCP's own keep-alive is always on.
+        heartbeat: s of silence after which the device is asked ?watchdog; after two without an answer, the connection
+            is made anew. None: never; TCP's own keep-alive is always on.
         ssl: context for TLS.
         limits: bounds.
         clock: where the time comes from.
@@ -292,9 +292,11 @@ class Client:
         finally:
             if slot.outcome is None:  # cancelled, or thrown out otherwise
                 self._desk.give_up(slot)
-        if returns is None:
-            return reply
-        return decode_values(_request(slot), reply.message, returns, slot.dialect, self.types)
+        return (
+            reply
+            if returns is None
+            else decode_values(_request(slot), reply.message, returns, slot.dialect, self.types)
+        )
 
     def stream(self, name: str, *args: object, timeout: float | Default | None = DEFAULT) -> InformStream:
         """Make a request and read its informs as they come; raises as :meth:`request`, while reading.
