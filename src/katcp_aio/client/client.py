@@ -292,11 +292,9 @@ class Client:
         finally:
             if slot.outcome is None:  # cancelled, or thrown out otherwise
                 self._desk.give_up(slot)
-        return (
-            reply
-            if returns is None
-            else decode_values(_request(slot), reply.message, returns, slot.dialect, self.types)
-        )
+        if returns is None:
+            return reply
+        return decode_values(_request(slot), reply.message, returns, slot.dialect, self.types)
 
     def stream(self, name: str, *args: object, timeout: float | Default | None = DEFAULT) -> InformStream:
         """Make a request and read its informs as they come; raises as :meth:`request`, while reading.
@@ -355,8 +353,7 @@ class Client:
     async def informs(self, name: str) -> AsyncIterator[Stream[Message]]:
         """Collect the informs ``name`` from now on, to be read by ``async for`` inside the block.
 
-        It ends when the client is closed. At most ``Limits.max_readings`` wait; then the oldest is dropped and counted
-        in ``.dropped``.
+        It ends with the client. At most ``Limits.max_readings`` wait; beyond, the oldest are counted in ``.dropped``.
         """
         stream: Stream[Message] = Stream(self.limits.max_readings)
         cancel = self.on_inform(name, stream.push)
