@@ -127,13 +127,17 @@ class Stopping(DeviceServer):
         await self.enough.wait()
 
 
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, lambda *_: None])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_returns_after_a_signal_and_leaves_the_signals_as_they_were(number):
-    before = signal.getsignal(number)
-    device = Stopping(number)
-    run(device)
-    assert not device.running
-    assert signal.getsignal(number) is before
+def test_it_returns_after_a_signal_and_leaves_the_signals_as_they_were(number, before):
+    found = signal.signal(number, before)
+    try:
+        device = Stopping(number)
+        run(device)
+        assert not device.running
+        assert signal.getsignal(number) is before
+    finally:
+        signal.signal(number, found)
 
 
 def test_a_second_signal_does_not_wait_for_what_stops(monkeypatch):

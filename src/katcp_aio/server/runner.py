@@ -18,7 +18,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def run(server: DeviceBase, *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
     """Run a server in an event loop of its own until SIGINT, SIGTERM or ?halt stops it, or a service task fails.
 
-    The first signal stops it as ``stop`` does; a second one ends the process at once, with 128 plus its number.
+    The first signal stops it as ``stop`` does; a second one ends the process at once, with 128 plus its number. What
+    was done on these signals before is done on them afterwards.
 
     Args:
         server: not started yet.
@@ -28,8 +29,14 @@ def run(server: DeviceBase, *, loop_factory: Callable[[], asyncio.AbstractEventL
         OSError: the server cannot listen at its address.
         Exception: what a service task or ``on_stop`` raises.
     """
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(_serve(server))
+    before = [(number, signal.getsignal(number)) for number in _SIGNALS]
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(_serve(server))
+    finally:
+        for number, handler in before:  # a loop would leave Python's own there
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
 
 
 async def _serve(server: DeviceBase) -> None:
