@@ -55,6 +55,7 @@ from .server.context import RequestContext
 from .server.device import DeviceServer
 from .server.handlers import request
 from .server.logs import KatcpLogHandler, LogLevel
+from .server.metadata import MetadataRequests
 from .server.runner import run
 from .server.session import ClientConnection
 from .server.timesync import TimeSync
@@ -101,6 +102,7 @@ __all__ = [
     "Message",
     "MessageParser",
     "MessageType",
+    "MetadataRequests",
     "NotConnected",
     "Now",
     "Permission",

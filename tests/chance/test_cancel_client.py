@@ -12,6 +12,7 @@ from katcp_aio import (
     DeviceGroup,
     DeviceServer,
     Limits,
+    MetadataRequests,
     NotConnected,
     RequestContext,
     Retry,
@@ -36,19 +37,24 @@ def case(function):
     return function
 
 
-class Device(DeviceServer):
+class Device(MetadataRequests, DeviceServer):
     VERSION = "device-1.0"
     BUILD_STATE = "device-1.0.2"
 
     def __init__(self, clock, protocol):
         super().__init__(clock=clock, protocol=protocol)
         self.rate = self.sensors.add(Sensor(int, "rate"))
-        self.other = self.sensors.add(Sensor(int, "other"))
+        self.other = self.sensors.add(Sensor(int, "other", set_by="set-other"))
 
     async def request_echo(self, ctx: RequestContext, word: str) -> str:
         """Say it again, after a while."""
         await asyncio.sleep(0.1)
         return word
+
+    async def request_set_other(self, ctx: RequestContext, other: int):
+        """Set the sensor, after a while."""
+        await asyncio.sleep(0.1)
+        self.other.value = other
 
     @request(cancel_on_disconnect=True)
     async def request_ages(self, ctx: RequestContext):
@@ -323,6 +329,18 @@ async def read_a_sensor(stage):
             await follows(device, stage)
 
         yield device.sensor.rate.read, check
+
+
+@case
+async def set_a_sensor(stage):
+    async with stage.device() as device:
+
+        async def check():
+            await device.sensor.other.set(9)
+            assert stage.server.other.value == 9
+            await follows(device, stage)
+
+        yield lambda: device.sensor.other.set(8), check
 
 
 @case

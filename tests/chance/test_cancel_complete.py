@@ -22,6 +22,7 @@ ELSEWHERE = {
     "DeviceHooks.": "a program's own, which the server awaits: start, stop and a_block wait in them",
     "StandardRequests.": "handlers, which the server awaits; see test_a_handler_that_sends_many_informs",
     "SensorRequests.": "handlers, as above",
+    "MetadataRequests.": "a handler, as above",
     "RequestContext.": "called by handlers: test_a_handler_that_sends_many_informs_may_be_cancelled",
     "ClientConnection.": "awaited by the server and by the context of a request, as above",
     "DeviceBase.client_ready": "awaited by the server",

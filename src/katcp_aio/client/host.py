@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from ..model.reading import Reading
 from ..wire.values import TypeRegistry
 from .client import Client
 from .remote_sensor import RemoteSensor
+from .replies import Reply
 from .wishes import Loan, Wishes
 
 __all__ = ["Host"]
@@ -54,6 +56,13 @@ class Host:
                 sensor.feed(arguments[0], arguments[3], arguments[4])
                 return sensor.reading
         raise ProtocolError(f"{self._client.description}: ?sensor-value {sensor.name} brought no reading of it")
+
+    async def set_sensor(self, sensor: RemoteSensor, request: str, value: object) -> Reply:
+        """Have a sensor set; see :meth:`RemoteSensor.set`."""
+        kind = sensor.type
+        if isinstance(value, enum.Enum) and kind.name == "discrete":  # options of another device are texts here
+            value = self.types.encode(value).decode()
+        return await self._client.request(request, kind.encoder(self._client.dialect)(kind.check(value)))
 
     def borrow(self, loan: Loan) -> Callable[[], None]:
         """Have a sensor sampled for as long as somebody looks; the result ends it.

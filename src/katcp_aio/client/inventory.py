@@ -12,9 +12,11 @@ from typing import NamedTuple, TypeVar
 
 import attrs
 
+from ..model.metadata import NO_METADATA, Metadata
+from ..reports import TroubleLog
 from ..wire.message import Message
 
-__all__ = ["Changes", "Scope", "SensorInfo", "compare", "read_help", "read_hints", "read_sensors"]
+__all__ = ["Changes", "Scope", "SensorInfo", "compare", "read_help", "read_hints", "read_metadata", "read_sensors"]
 
 T = TypeVar("T")
 
@@ -29,6 +31,7 @@ class SensorInfo(NamedTuple):
     units: str  #: for humans, short; may be empty
     type_name: str  #: the type, by its name in the specification or the device's own
     params: tuple[bytes, ...]  #: what follows the type: options, or ranges
+    metadata: Metadata = NO_METADATA  #: what ?sensor-metadata adds, which few devices have
 
     @classmethod
     def from_arguments(cls, arguments: Sequence[bytes]) -> SensorInfo:
@@ -50,7 +53,7 @@ class SensorInfo(NamedTuple):
             texts = [argument.decode("utf-8", "backslashreplace") for argument in arguments[:4]]
             name, description, units, type_name = (*texts, "", "", "")[:4]
         # A device has ten thousand sensors and a handful of units and types.
-        return _make(cls, (name, description, intern(units), intern(type_name), tuple(arguments[4:])))
+        return _make(cls, (name, description, intern(units), intern(type_name), tuple(arguments[4:]), NO_METADATA))
 
 
 def read_sensors(informs: Iterable[Message]) -> dict[str, SensorInfo]:
@@ -60,6 +63,18 @@ def read_sensors(informs: Iterable[Message]) -> dict[str, SensorInfo]:
         if inform.arguments and inform.arguments[0]:
             row = SensorInfo.from_arguments(inform.arguments)
             rows[row.name] = row
+    return rows
+
+
+def read_metadata(informs: Iterable[Message], trouble: TroubleLog) -> dict[str, Metadata]:
+    """Return the rows of ?sensor-metadata by the sensors' names; those that cannot be read are told, and left out."""
+    rows: dict[str, Metadata] = {}
+    for inform in informs:
+        try:
+            name = inform.arguments[0].decode()
+            rows[name] = Metadata.from_words(name, inform.arguments[1:])
+        except (IndexError, ValueError) as error:
+            trouble.tell("sensor metadata", "#%s cannot be read: %s", inform.name, error)
     return rows
 
 

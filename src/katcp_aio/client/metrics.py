@@ -22,6 +22,7 @@ Labels = Callable[[str, RemoteSensor], Mapping[str, str]]
 _Sample = tuple[Mapping[str, str], float]
 
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OWN = frozenset({"device", "sensor", "state", "status"})  # labels that tell the lines of one sensor apart
 _HELP = {
     "katcp_device_up": "Whether the device is connected and its sensors are known and sampled as was wished.",
     "katcp_sensor_value": "The last value of a sensor that has a number; times are seconds since the Unix epoch.",
@@ -37,7 +38,8 @@ def metrics_text(devices: Mapping[str, DeviceClient], *, match: Match = None, la
     Args:
         devices: name -> device, as a :class:`DeviceGroup` is one; a device that is away is told as down.
         match: which sensors.
-        labels: ``labels(device, sensor)`` -> further labels of a sensor's lines.
+        labels: ``labels(device, sensor)`` -> further labels of a sensor's lines. The sensor's own come before them, and
+            where both have one of the same name, this one counts.
 
     Raises:
         ValueError: ``match`` is no regular expression, or a label has a name that Prometheus does not take.
@@ -51,8 +53,9 @@ def metrics_text(devices: Mapping[str, DeviceClient], *, match: Match = None, la
             more = {} if labels is None else labels(name, sensor)
             if unfit := [label for label in more if label in head or not _LABEL.fullmatch(label)]:
                 raise ValueError(f"{unfit[0]!r} is no name for a further label")
+            own = {label: text for label, text in sensor.labels.items() if label not in _OWN}
             for family, label, value in _samples(sensor):
-                families[family].append(({**head, **more, **label}, value))
+                families[family].append(({**head, **own, **more, **label}, value))
     return "".join(line for family, samples in families.items() for line in _lines(family, samples))
 
 

@@ -177,7 +177,14 @@ def _copy(remote: RemoteSensor, name: str) -> Sensor[Any]:
     """Return a sensor like the device's."""
     ranges = _ranges(remote)
     return Sensor(
-        remote.type, name, remote.description, remote.units, nominal=ranges[0], warn=ranges[1], status=Status.UNKNOWN
+        remote.type,
+        name,
+        remote.description,
+        remote.units,
+        status=Status.UNKNOWN,
+        nominal=ranges[0],
+        warn=ranges[1],
+        labels=remote.labels,  # not set_by: that is a request of the device, which this server may not have
     )
 
 

@@ -29,6 +29,7 @@ _OWN = frozenset(
         "request-timeout-hint",
         "restart",
         "sensor-list",
+        "sensor-metadata",
         "sensor-sampling",
         "sensor-sampling-clear",
         "sensor-value",

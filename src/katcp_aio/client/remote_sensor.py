@@ -6,7 +6,7 @@ A value that cannot be read as the sensor's type stays as it came, as bytes; a s
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from ..errors import UsageError
@@ -18,6 +18,7 @@ from ..wire.values import TypeRegistry
 from ..wire.valuetype import ValueType
 from .following import Condition, Readings, wait_for
 from .inventory import SensorInfo
+from .replies import Reply
 from .wishes import Loan, Sampling
 
 __all__ = ["RemoteObserver", "RemoteSensor", "SensorHost"]
@@ -40,6 +41,9 @@ class SensorHost(Protocol):
 
     def read_sensor(self, sensor: RemoteSensor) -> Awaitable[Reading[Any]]:
         """Poll it."""
+
+    def set_sensor(self, sensor: RemoteSensor, request: str, value: object) -> Awaitable[Reply]:
+        """Have it set by a request."""
 
     def sample(self, which: str, strategy: str, *params: object) -> Awaitable[bool]:
         """Wish a strategy."""
@@ -135,6 +139,16 @@ class RemoteSensor:
     def params(self) -> tuple[bytes, ...]:
         """What ?sensor-list tells after the type: options or ranges."""
         return self.info.params
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What it belongs to, for programs; empty unless the device has ?sensor-metadata, which tells that."""
+        return self.info.metadata.labels
+
+    @property
+    def set_by(self) -> str | None:
+        """The device's request that sets it; None unless ?sensor-metadata tells one."""
+        return self.info.metadata.set_by
 
     @property
     def reading(self) -> Reading[Any]:
@@ -241,6 +255,24 @@ class RemoteSensor:
             RequestTimeout, ConnectionLost, NotConnected: as of any request.
         """
         return await self._host.read_sensor(self)
+
+    async def set(self, value: object) -> Reply:
+        """Make the request that sets this sensor (:attr:`set_by`), with ``value`` as its type writes it.
+
+        A member of an Enum stands for its name on the wire, if the sensor is discrete. The reply says that the device
+        took the value on; :meth:`wait_for` waits until the sensor shows it. Cancelling it is safe; the device may carry
+        the request out all the same.
+
+        Raises:
+            UsageError: the device tells of no request that sets it, or the sensor was removed.
+            TypeError, ValueError: the value is not of the sensor's type.
+            FailReply, InvalidReply: the device refused.
+            RequestTimeout, ConnectionLost, NotConnected: as of any request.
+        """
+        self._check_there()
+        if self.set_by is None:
+            raise UsageError(f"sensor {self.name!r} cannot be set: its device tells of no request that does")
+        return await self._host.set_sensor(self, self.set_by, value)
 
     async def sample(self, strategy: str, *params: object) -> bool:
         """Have the device send readings by this strategy from now on, reconnects included (5.1, section 7.1).

@@ -1,8 +1,9 @@
 """In step with the device. Law: one task asks for what has changed, once for all changes that came before it asked.
 
 After each connect it reads ?help, the timeout hints and ?sensor-list; later what ``#interface-changed`` names, or
-everything again where it names nothing. A request that fails is made again after a random, growing delay, so that a
-broken device is not hammered; what was known before stays in place meanwhile.
+everything again where it names nothing. Of a device that has ?sensor-metadata it asks that with the list. A request
+that fails is made again after a random, growing delay, so that a broken device is not hammered; what was known before
+stays in place meanwhile.
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ from collections.abc import Callable, Mapping
 import async_timeout
 
 from ..errors import ConnectionLost, ProtocolError, RequestError, RequestTimeout
+from ..model.metadata import Metadata
 from ..reports import report_exception
 from ..wire.dialect import means_unknown
 from ..wire.message import Message
 from .backoff import Backoff
 from .client import Client
-from .inventory import Changes, Scope, SensorInfo, compare, read_help, read_hints, read_sensors
+from .inventory import Changes, Scope, SensorInfo, compare, read_help, read_hints, read_metadata, read_sensors
 from .sampler import Sampler
 from .sensors import SensorTable
 from .wishes import Wishes
 
 __all__ = ["Synchroniser"]
+
+_METADATA = "sensor-metadata"
+_METADATA_SHARE = 0.25  # of the time for one request: nobody is to be late for what he can do without
 
 
 class Synchroniser:
@@ -64,6 +69,7 @@ class Synchroniser:
         self._settled = asyncio.Event()  # in step, or never will be
         self._epoch = 0  # connections made and lost
         self._listed = -math.inf  # when whole lists were read last on this connection (s, monotonic)
+        self._metadata_silent = False  # the device is asked for it no more
         self._task: asyncio.Task[None] | None = None
         self.sampler = Sampler(client, table, wishes, timeout)
         self.help: dict[str, str] = {}  #: request -> its help
@@ -199,7 +205,11 @@ class Synchroniser:
         epoch, done = self._epoch, False
         try:
             requests, hints = await self._requests(scope)
+            has_metadata = _METADATA in (self.help if requests is None else requests)
+            scope.sensor_list |= has_metadata and _METADATA not in self.help  # what was read before it is without
             sensors = await self._sensors(scope)
+            if sensors and has_metadata:
+                await self._add_metadata(scope, sensors)
             done = epoch == self._epoch
         finally:
             if not done:
@@ -231,10 +241,10 @@ class Synchroniser:
 
     # What to ask
 
-    async def _ask(self, name: str, *argument: str) -> list[Message]:
+    async def _ask(self, name: str, *argument: str, share: float = 1.0) -> list[Message]:
         """Return the informs of a request; none if the device does not have the request, or what it asks for."""
         try:
-            return (await self._client.request(name, *argument, timeout=self._timeout)).informs
+            return (await self._client.request(name, *argument, timeout=self._timeout * share)).informs
         except RequestError as error:
             if means_unknown(str(error)):
                 return []
@@ -265,6 +275,31 @@ class Synchroniser:
                 # May bring others, too: C devices answer for all whose names begin so.
                 rows.update(read_sensors(await self._ask("sensor-list", name)))
         return rows if scope.sensors else None
+
+    async def _add_metadata(self, scope: Scope, rows: dict[str, SensorInfo]) -> None:
+        """Put what ?sensor-metadata tells to the rows. Where that fails, what was known stays, and all else goes on."""
+        client, known = self._client, self._table.rows()
+        found = {name: known[name].metadata for name in rows if name in known}
+        if not self._metadata_silent:
+            try:
+                found = await self._metadata(scope, rows)
+            except (RequestError, RequestTimeout, ProtocolError) as error:
+                client.trouble.tell("sensor metadata", "labels of sensors are not known: %s", error)
+                # Without ids a reply that never comes costs the connection, so it is not asked for on the next one.
+                self._metadata_silent = isinstance(error, RequestTimeout) and not client.dialect.message_ids
+        for name, metadata in found.items():
+            if name in rows:
+                rows[name] = rows[name]._replace(metadata=metadata)
+
+    async def _metadata(self, scope: Scope, rows: Mapping[str, SensorInfo]) -> dict[str, Metadata]:
+        """Return what ?sensor-metadata tells of all sensors, or of those to be asked for one by one."""
+        trouble = self._client.trouble
+        if scope.sensor_list:
+            return read_metadata(await self._ask(_METADATA, share=_METADATA_SHARE), trouble)
+        found: dict[str, Metadata] = {}
+        for name in [name for name in scope.sensors if name in rows]:
+            found.update(read_metadata(await self._ask(_METADATA, name, share=_METADATA_SHARE), trouble))
+        return found
 
     def _put(self, scope: Scope, rows: Mapping[str, SensorInfo]) -> None:
         if scope.sensor_list:

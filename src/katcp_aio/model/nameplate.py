@@ -5,6 +5,7 @@ A client that caches ?sensor-list relies on that: a sensor with another type, un
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from ..wire.datatypes import Range
@@ -13,6 +14,7 @@ from ..wire.formats import time_encoder
 from ..wire.values import registry
 from ..wire.valuetype import ValueType
 from .checks import check_auto, check_name, check_text
+from .metadata import NO_METADATA, Metadata
 from .ranges import Ranges
 from .reading import Reading
 from .strategies import strategies
@@ -21,14 +23,16 @@ __all__ = ["Nameplate"]
 
 T = TypeVar("T")
 
+_PLAIN: tuple[None, Metadata] = (None, NO_METADATA)  # shared by all sensors of which nothing rare is said
+
 
 class Nameplate(Generic[T]):
-    """Name, type, description, units, ranges and ``auto`` of a sensor, and how ?sensor-list tells them (section 7.2).
+    """Name, type, description, units, ranges and more of a sensor, and how ?sensor-list tells them (section 7.2).
 
     The arguments are those of :class:`~katcp_aio.model.sensor.Sensor`, which is one.
     """
 
-    __slots__ = ("_auto", "_description", "_name", "_ranges", "_type", "_units")
+    __slots__ = ("_description", "_name", "_ranges", "_rare", "_type", "_units")
 
     def __init__(
         self,
@@ -39,15 +43,20 @@ class Nameplate(Generic[T]):
         nominal: tuple[float, float] | Range | None,
         warn: tuple[float, float] | Range | None,
         auto: str | tuple[Any, ...] | None,
+        labels: Mapping[str, str] | None,
+        set_by: str | None,
     ) -> None:
         self._type: ValueType[T] = type if isinstance(type, ValueType) else registry.resolve(type)
         self._name = check_name(name)
         self._description = check_text(description, "description", name)
         self._units = check_text(units, "units", name)
         self._ranges = Ranges.make(self._type, nominal, warn)
-        self._auto = check_auto(auto)
-        if self._auto is not None and self._auto[0] in strategies.rows:  # what one server alone has is not known here
-            strategies.maker("auto", ())(self)
+        self._rare: tuple[tuple[Any, ...] | None, Metadata] = _PLAIN
+        if auto is not None or labels or set_by is not None:
+            strategy = check_auto(auto)
+            self._rare = strategy, Metadata.make(name, labels, set_by)
+            if strategy is not None and strategy[0] in strategies.rows:  # what one server alone has is not known here
+                strategies.maker("auto", ())(self)
 
     @property
     def name(self) -> str:
@@ -92,7 +101,22 @@ class Nameplate(Generic[T]):
     @property
     def auto(self) -> tuple[Any, ...] | None:
         """What the strategy ``auto`` means here, as (name, parameter, ...); None: every reading is sent."""
-        return self._auto
+        return self._rare[0]
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What it belongs to, for programs; empty for most."""
+        return self._rare[1].labels
+
+    @property
+    def set_by(self) -> str | None:
+        """The request of its device that sets it, or None."""
+        return self._rare[1].set_by
+
+    @property
+    def metadata(self) -> Metadata:
+        """Both, as ?sensor-metadata tells them."""
+        return self._rare[1]
 
     def format_params(self, protocol: Dialect | str) -> tuple[bytes, ...]:
         """Return what ?sensor-list tells after the type: discrete options, or ranges of numbers (section 7.2).

@@ -7,7 +7,7 @@ tens of thousands of sensors that nobody looks at.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, overload
 
 from .. import reports
@@ -64,6 +64,8 @@ class Sensor(Nameplate[T]):
         auto: what the sampling strategy ``auto`` means for this sensor, as ("event-rate", 1, 60); by default every
             reading is sent.
         stale_after: seconds without a reading after which the status becomes ``unknown``; see :meth:`check_stale`.
+        labels: what it belongs to, for programs, as {"rack": "3"}; names as Prometheus has them, at most 32.
+        set_by: the request of the device that sets it; see :class:`~katcp_aio.MetadataRequests` for both.
         clock: where readings get their time from; by default the clock of the set that the sensor is added to.
 
     Raises:
@@ -99,6 +101,8 @@ class Sensor(Nameplate[T]):
         status_func: Callable[[T], _reading.Status] | None = ...,
         auto: str | tuple[Any, ...] | None = ...,
         stale_after: float | None = ...,
+        labels: Mapping[str, str] | None = ...,
+        set_by: str | None = ...,
         clock: Clock | None = ...,
     ) -> None: ...
     @overload
@@ -116,6 +120,8 @@ class Sensor(Nameplate[T]):
         status_func: Callable[[Any], _reading.Status] | None = ...,
         auto: str | tuple[Any, ...] | None = ...,
         stale_after: float | None = ...,
+        labels: Mapping[str, str] | None = ...,
+        set_by: str | None = ...,
         clock: Clock | None = ...,
     ) -> None: ...
     def __init__(
@@ -132,9 +138,11 @@ class Sensor(Nameplate[T]):
         status_func: Callable[[Any], _reading.Status] | None = None,
         auto: str | tuple[Any, ...] | None = None,
         stale_after: float | None = None,
+        labels: Mapping[str, str] | None = None,
+        set_by: str | None = None,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(type, name, description, units, nominal, warn, auto)
+        super().__init__(type, name, description, units, nominal, warn, auto, labels, set_by)
         self._clock = clock or SYSTEM_CLOCK
         self._judge: Callable[[T], _reading.Status] | None = status_func or self._ranges
         self._pending: list[Reading[T]] | None = None

@@ -51,6 +51,7 @@ READ_ONLY = frozenset(
         "log-local",
         "request-timeout-hint",
         "sensor-list",
+        "sensor-metadata",
         "sensor-sampling",
         "sensor-sampling-clear",
         "sensor-value",
