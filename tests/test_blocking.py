@@ -32,6 +32,7 @@ class Far:
             self.fake = fake
             fake.on("set-rate", reply=("ok", 2.5))
             fake.help["set-rate"] = "Set it.\n?set-rate rate:float"
+            fake.on("sensor-metadata", informs=[("rate", "set-by=set-rate", "label:rack=3")])
             fake.on("steps", informs=[("a",), ("b",)])
             fake.on("refuse", reply=("fail", "no"))
             fake.on("hang", reply=None)
@@ -90,6 +91,8 @@ def test_a_device_with_its_requests_and_sensors(far):
         assert "rate" in inspect.signature(pump.req.set_rate).parameters
         assert pump.sensor.rate.read().value == 1.5
         assert pump.read("/mode/")["mode"].value == "idle"
+        assert pump.sensor.rate.labels == {"rack": "3"}
+        assert pump.sensor.rate.set(2.5).arguments == [b"2.5"]
         assert pump.sensor.rate.sample("event")
         assert pump.sensor.rate == pump.sensor["rate"]
         assert [sensor.name for sensor in pump.matching()] == ["mode", "rate"]

@@ -94,7 +94,8 @@ async def test_a_client_knows_labels_and_sets_sensors(manual_clock, protocol):
         await device.sensor.since.set(Timestamp(1.25e9))
         assert (server.rate.value, server.mode.value, server.since.value) == (3.0, Mode.SLEW_FAST, 1.25e9)
         await device.sensor.mode.set(Mode.IDLE)
-        assert server.mode.value is Mode.IDLE
+        await device.sensor.since.set(1.5e9)
+        assert (server.mode.value, server.since.value) == (Mode.IDLE, 1.5e9)
 
 
 async def test_sensors_that_cannot_be_set(manual_clock):
@@ -188,9 +189,9 @@ async def test_is_asked_once_for_all_and_then_for_what_changed():
     async with scripted(informs=ROWS) as (fake, device):
         assert asked(fake) == [()]
         assert device.sensor.rate.labels == {"rack": "3"}
+        fake.inform("interface-changed", "sensor", "gone", "removed")
+        fake.inform("interface-changed", "sensor", "never", "added")
         await change(fake, "sensor", "level", "modified")
-        await change(fake, "sensor", "gone", "removed")
-        await change(fake, "sensor", "never", "added")
         await change(fake, "request", "watchdog", "modified")
         assert asked(fake) == [(), (b"level",)]
         assert device.sensor.level.set_by == "set-level"

@@ -13,6 +13,7 @@ from katcp_aio.client.proxy import RequestProxy
 from katcp_aio.errors import FailReply, InvalidReply
 from katcp_aio.model.reading import Reading, Status
 from katcp_aio.server.device import DeviceServer
+from katcp_aio.server.metadata import MetadataRequests
 from katcp_aio.testing import FakeDevice, FakeSensor
 
 
@@ -111,7 +112,10 @@ async def test_requests_come_and_go_with_the_device_and_with_the_proxy(serve):
 
 
 async def test_what_every_server_answers_for_itself_is_not_passed_on(serve):
-    far, gateway = await serve(Gateway()), Gateway()
+    class Labelled(MetadataRequests, Gateway):
+        pass
+
+    far, gateway = await serve(Labelled()), Gateway()
     far.server.add_request("go", lambda _ctx: None)
     async with DeviceClient("far", connector=far.connector) as client:
         before = set(gateway.handlers)

@@ -62,7 +62,7 @@ class Host:
         kind = sensor.type
         if isinstance(value, enum.Enum) and kind.name == "discrete":  # options of another device are texts here
             value = self.types.encode(value).decode()
-        return await self._client.request(request, kind.encoder(self._client.dialect)(kind.check(value)))
+        return await self._client.request(request, kind.check(value))
 
     def borrow(self, loan: Loan) -> Callable[[], None]:
         """Have a sensor sampled for as long as somebody looks; the result ends it.
