@@ -8,6 +8,7 @@ import asyncio
 import gc
 import inspect
 import os
+import signal
 import threading
 import time
 
@@ -48,6 +49,12 @@ def _wait_until_gone(look):
     while (left := look()) and time.monotonic() < deadline:
         time.sleep(0.005)
     return left
+
+
+def pytest_configure():
+    """Take Ctrl-C where it is ignored, as in what a shell runs in the background: the programs of tests inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
