@@ -52,7 +52,7 @@ def _wait_until_gone(look):
 
 
 def pytest_configure():
-    """Take Ctrl-C where it is ignored, as in what a shell runs in the background: the programs of tests inherit that."""
+    """Take Ctrl-C where it is ignored, as in a shell's background: the programs that tests start inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
