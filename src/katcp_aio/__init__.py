@@ -18,9 +18,9 @@ from .client.proxy import RequestProxy
 from .client.remote_sensor import RemoteSensor
 from .client.replies import Reply
 from .client.results import GroupResults, Retry
+from .client.sideport import download, upload
 from .client.states import State
 from .client.stream import InformStream
-from .client.upload import upload
 from .clock import Clock
 from .connection import Connection
 from .errors import (
@@ -135,6 +135,7 @@ __all__ = [
     "UsageError",
     "device_status",
     "device_status_from",
+    "download",
     "log_audit",
     "metrics_text",
     "register_strategy",

@@ -101,3 +101,4 @@ class Limits:
     )
     resync_interval: float = _bound(0.1, "seconds between two readings of a device's whole lists; sooner: it waits")
     max_single_changes: int = _count(20, "sensors or requests asked for one by one; more: all of them at once")
+    max_download: int = _count(64 * _MIB, "bytes taken from a side port of a device; more: ProtocolError")

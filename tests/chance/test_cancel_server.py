@@ -316,6 +316,31 @@ async def upload_to_a_port(clock):
         await asyncio.wait(takers)
 
 
+@case(tcp=True)
+async def download_from_a_port(clock):
+    givers = set()
+
+    async def give(reader, writer):
+        givers.add(asyncio.current_task())
+        with contextlib.suppress(ConnectionError):
+            writer.write(b"memory")
+            writer.write_eof()
+            await reader.read()  # all that is opened is closed, or this never ends
+        writer.close()
+
+    server = await asyncio.start_server(give, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    client = Client(host, port)
+
+    async def check():
+        assert await client.download(port) == b"memory"
+
+    yield lambda: client.download(port), check
+    server.close()
+    if givers:
+        await asyncio.wait(givers)
+
+
 @case()
 async def the_state_of_the_clock(clock):
     sensors = SensorSet(clock=clock)

@@ -28,18 +28,18 @@ from .desk import Desk
 from .informs import InformTable, inform_methods, typed_callback
 from .link import Link, reason_of
 from .replies import Reply, decode_values, in_seconds, reply_error
+from .sideport import SidePorts
 from .slot import Slot
 from .states import Lifecycle, State
 from .stream import InformStream, Mailbox
 from .timeouts import DEFAULT, Default
-from .upload import Data, upload
 
 __all__ = ["Client"]
 
 _BACKOFF = Backoff()
 
 
-class Client:
+class Client(SidePorts):
     """Talks to one device, and connects again when the connection is lost.
 
     ``async with`` connects and closes; :meth:`start` begins in the background. Building one needs no running loop.
@@ -329,10 +329,6 @@ class Client:
         if slot.dialect.time_scale != 1.0:
             return Reply(in_seconds(message, slot.dialect), slot.informs)
         return outcome
-
-    async def upload(self, port: int, data: Data, *, timeout: float | None = 30.0) -> int:
-        """Send ``data`` to another TCP port of the device, and return how many bytes; see :func:`upload`."""
-        return await upload(self.host, port, data, timeout=timeout)
 
     # Informs
 

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import io
 import socket
+import struct
 
 import pytest
 
 from katcp_aio.client.client import Client
-from katcp_aio.client.upload import upload
-from katcp_aio.errors import FailReply
+from katcp_aio.client.sideport import download, upload
+from katcp_aio.errors import FailReply, ProtocolError
+from katcp_aio.limits import Limits
 from katcp_aio.testing import FakeDevice
 
 __all__ = []
@@ -136,7 +138,7 @@ async def test_a_port_that_does_not_read():
 
 
 async def test_a_port_that_stays_open_is_left_after_a_while(monkeypatch):
-    monkeypatch.setattr("katcp_aio.client.upload._PATIENCE", 0.01)
+    monkeypatch.setattr("katcp_aio.client.sideport._PATIENCE", 0.01)
     port = Port(stays_open=True)
     async with listening(port) as number:
         assert await upload("127.0.0.1", number, b"x") == 1
@@ -161,6 +163,91 @@ async def test_cancelling_leaves_nothing_open(free, refused):
     uploading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await uploading
+
+
+# The other way
+
+
+class Source:
+    """A side port that gives something away."""
+
+    def __init__(self, data, *, stays_open=False, resets=False):
+        self.data = data
+        self.left = asyncio.Event()
+        self._stays_open = stays_open
+        self._resets = resets
+
+    async def take(self, reader, writer):
+        with contextlib.suppress(ConnectionError):
+            writer.write(self.data)
+            await writer.drain()
+            if self._resets:
+                linger = struct.pack("ii", 1, 0)  # reset it, rather than end it
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                return
+            if not self._stays_open:
+                writer.write_eof()
+            await reader.read()
+        self.left.set()
+
+
+async def test_all_that_the_device_sends_is_returned():
+    source = Source(FIRMWARE)
+    async with listening(source) as number:
+        assert await download("127.0.0.1", number) == FIRMWARE
+        await source.left.wait()
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, len(FIRMWARE)])
+async def test_a_known_size_ends_it_whether_the_device_closes_or_not(size):
+    source = Source(FIRMWARE, stays_open=True)
+    async with listening(source) as number:
+        assert await download("127.0.0.1", number, size=size, timeout=30) == FIRMWARE[:size]
+        await source.left.wait()
+
+
+async def test_a_part_is_not_taken_for_the_whole():
+    async with listening(Source(b"some")) as number:
+        with pytest.raises(asyncio.IncompleteReadError) as caught:
+            await download("127.0.0.1", number, size=5)
+    assert caught.value.partial == b"some"
+
+
+async def test_a_download_is_bounded():
+    source = Source(bytes(1000))
+    async with listening(source) as number:
+        client = Client("127.0.0.1", number, limits=Limits(max_download=999))
+        with pytest.raises(ProtocolError, match="sent more than 999 bytes"):
+            await client.download(number)
+        await source.left.wait()
+        assert await client.download(number, limit=1000) == bytes(1000)
+        for size in (-1, 1000):
+            with pytest.raises(ValueError, match="is not within 0 and the limit of 999"):
+                await client.download(number, size=size)
+
+
+async def test_the_port_to_download_from_may_open_later(free, refused):
+    downloading = asyncio.create_task(download("127.0.0.1", free))
+    await refused.wait()
+    async with listening(Source(b"memory"), free):
+        assert await downloading == b"memory"
+
+
+async def test_a_download_that_never_begins_or_never_ends(free):
+    with pytest.raises(TimeoutError, match=rf"download from 127.0.0.1:{free} not done within 0.05 s") as caught:
+        await download("127.0.0.1", free, timeout=0.05)
+    assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+    source = Source(b"some", stays_open=True)
+    async with listening(source) as number:
+        with pytest.raises(TimeoutError):
+            await download("127.0.0.1", number, timeout=0.1)
+        await source.left.wait()
+
+
+async def test_a_download_that_the_device_breaks_off():
+    async with listening(Source(b"some", resets=True)) as number:
+        with pytest.raises(ConnectionError):
+            await download("127.0.0.1", number)
 
 
 # A board of version 4 that takes firmware on a port of its own: three requests, each with a habit of its own
