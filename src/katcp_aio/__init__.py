@@ -15,10 +15,12 @@ from .client.inventory import Changes
 from .client.metrics import metrics_text
 from .client.mirror import SensorMirror
 from .client.proxy import RequestProxy
+from .client.recorder import SensorRecorder
 from .client.remote_sensor import RemoteSensor
 from .client.replies import Reply
 from .client.results import GroupResults, Retry
 from .client.sideport import download, upload
+from .client.sinks import CsvSink, InfluxSink, Recorded, SqliteSink
 from .client.states import State
 from .client.stream import InformStream
 from .clock import Clock
@@ -82,6 +84,7 @@ __all__ = [
     "Clock",
     "Connection",
     "ConnectionLost",
+    "CsvSink",
     "DeviceClient",
     "DeviceGroup",
     "DeviceServer",
@@ -90,6 +93,7 @@ __all__ = [
     "FailReply",
     "GroupError",
     "GroupResults",
+    "InfluxSink",
     "InformStream",
     "InvalidReply",
     "KatcpError",
@@ -109,6 +113,7 @@ __all__ = [
     "ProtocolError",
     "Range",
     "Reading",
+    "Recorded",
     "RemoteSensor",
     "Reply",
     "ReplyTooLong",
@@ -119,8 +124,10 @@ __all__ = [
     "Retry",
     "Sensor",
     "SensorMirror",
+    "SensorRecorder",
     "SensorSet",
     "SensorTree",
+    "SqliteSink",
     "State",
     "Status",
     "Strategy",

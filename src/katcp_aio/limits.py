@@ -102,3 +102,9 @@ class Limits:
     resync_interval: float = _bound(0.1, "seconds between two readings of a device's whole lists; sooner: it waits")
     max_single_changes: int = _count(20, "sensors or requests asked for one by one; more: all of them at once")
     max_download: int = _count(64 * _MIB, "bytes taken from a side port of a device; more: ProtocolError")
+    max_recorded: int = _count(
+        100_000, "readings that wait to be recorded, some 15 MB of numbers; more: the oldest are dropped and counted"
+    )
+    record_timeout: float = _bound(
+        5.0, "seconds for a recorder to write what waits when it is closed; longer: counted as lost"
+    )

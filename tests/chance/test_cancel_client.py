@@ -3,21 +3,30 @@
 import asyncio
 import contextlib
 import functools
+import sqlite3
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from katcp_aio import (
     Client,
+    CsvSink,
     DeviceClient,
     DeviceGroup,
     DeviceServer,
+    InfluxSink,
     Limits,
     MetadataRequests,
     NotConnected,
+    Recorded,
     RequestContext,
     Retry,
     Sensor,
     SensorMirror,
+    SensorRecorder,
+    SqliteSink,
+    Status,
     request,
 )
 from katcp_aio.client.backoff import Backoff
@@ -591,6 +600,61 @@ async def retry(stage):
         assert len(calls) == made  # who gave up asks no more
 
     yield lambda: Retry(attempts=5).run(call), check
+
+
+@case
+async def recording(stage):
+    sent = []
+
+    async def send(lines):
+        await asyncio.sleep(0.1)
+        sent.append(lines)
+
+    async with stage.device() as device:
+        stage.set_rate(1, 2)
+
+        async def work():
+            async with SensorRecorder({"m0": device}, InfluxSink(send), match="rate", clock=stage.clock):
+                await asyncio.sleep(3)
+
+        async def check():
+            count = len(sent)
+            await follows(device, stage)  # nobody else does
+            assert len(sent) == count
+
+        yield work, check
+
+
+def of_a_sink(make, count):
+    """Return a case that writes to a sink, and finds a reading once or not at all, but never a part of a batch."""
+
+    async def writing(stage):
+        readings = [Recorded("m0", "rate", float(number), Status.NOMINAL, number, {}) for number in range(3)]
+        with tempfile.TemporaryDirectory() as folder:
+            sink = make(Path(folder, "file"))
+
+            async def work():
+                await sink.write(readings)
+                await sink.close()
+
+            async def check():
+                await sink.write(readings)
+                await sink.close()
+                assert count(Path(folder, "file")) in (3, 6)
+
+            yield work, check
+
+    return writing
+
+
+def in_a_database(path):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return database.execute("SELECT count(*) FROM readings").fetchone()[0]
+
+
+CASES["writing_to_csv"] = of_a_sink(CsvSink, lambda path: path.read_text().count("rate"))
+CASES["writing_to_a_database"] = of_a_sink(SqliteSink, in_a_database)
+CASES["writing_lines"] = of_a_sink(lambda _path: InfluxSink(lambda _lines: asyncio.sleep(0.1)), lambda _path: 3)
 
 
 @contextlib.asynccontextmanager
