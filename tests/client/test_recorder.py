@@ -177,6 +177,17 @@ async def test_members_of_a_group_come_and_go(bench):
     assert sink.words[2:] == ["m001.rate nominal 1"]
 
 
+async def test_a_sensors_own_labels_are_told_too(bench):
+    bench.fake.on("sensor-metadata", informs=[("rate", "label:rack=3", "label:side=a")])
+    bench.fake.inform("interface-changed")
+    sink = ListSink()
+    async with bench.recorder(sink, match="rate", labels=lambda *_: {"side": "b"}):
+        await bench.set(1)
+        await bench.clock.advance(1)
+    assert sink.readings[-1].value == 1
+    assert sink.readings[-1].labels == {"rack": "3", "side": "b"}
+
+
 async def test_a_sensor_whose_labels_fail_costs_the_others_nothing(bench, caplog):
     def labels(device, sensor):
         if sensor.name == "mode":

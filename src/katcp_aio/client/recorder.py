@@ -72,7 +72,8 @@ class SensorRecorder:
         devices: name -> device, as a :class:`DeviceGroup` is one. They are started and closed by whoever made them.
         sink: gets the readings.
         match: which sensors.
-        labels: ``labels(device, sensor)`` -> what is told with each reading of the sensor; asked once for each.
+        labels: ``labels(device, sensor)`` -> what is told with each reading of the sensor, besides its own labels;
+            where both have one of the same name, this one counts. Asked once for each sensor.
         valid_only: leave out readings without a valid value; or the statuses to be recorded.
         strategy: how devices are asked for readings, unless the program has set a strategy for the sensor.
         flush_interval: s between two writes.
@@ -204,8 +205,8 @@ class SensorRecorder:
     def _follow(self, name: str, sensor: RemoteSensor) -> End:
         if not self._wanted(sensor):
             return _nothing
-        labels = {} if self._labels is None else dict(self._labels(name, sensor))
-        observer = functools.partial(self._take, _Source(name, labels))
+        more = {} if self._labels is None else self._labels(name, sensor)
+        observer = functools.partial(self._take, _Source(name, {**sensor.labels, **more}))
         sampled = sensor.sampling is not None and sensor.value is not None
         end = sensor.follow(observer, *self._strategy)
         if sampled:  # else the device sends the first one
