@@ -67,6 +67,7 @@ CASES = [
     (EventRate, (0, 4), [(1, 1), (1, 2), (2, 2)], [(0, 0), (1, 1), (1, 2), (5, 2), (9, 2)]),
     (EventRate, (5, 5), [(1, 1), (6, 2)], [(0, 0), (5, 1), (10, 2)]),
     (EventRate, (1, INF), [(0.5, 1), (9, 1)], [(0, 0), (1, 1)]),
+    (EventRate, (1, 10), [(1, 1), (1, 0)], [(0, 0), (1, 1), (2, 0)]),  # shortest is over: at once, not at a wake-up
     (EventRate, (1, 10), [(0.5, NAN), (3, NAN)], [(0, 0), (1, NAN)]),
     # differential-rate: the same with large changes
     (DifferentialRate, (2, 1, 4), [(1, 2), (2, 3), (2.5, 6)], [(0, 0), (2, 3), (3, 6), (7, 6)]),

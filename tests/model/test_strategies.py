@@ -110,6 +110,7 @@ def test_the_number_of_parameters(text, told):
         ("differential-rate 1 10 1", "shortest-period must not be more than longest-period"),
         ("differential-rate -1 1 10", "difference must not be negative, found '-1'"),
         ("differential-rate x 1 10", "difference must be a number, found 'x'"),
+        ("period \N{DEGREE SIGN}", r"period must be a number, found '\xb0'"),
     ],
 )
 def test_what_parameters_may_be(text, told):
@@ -119,7 +120,7 @@ def test_what_parameters_may_be(text, told):
 @pytest.mark.parametrize("raw", [b"\xff\x00", b"x" * 1000, "é\n".encode(), b"\x1b[2J"])
 def test_a_refusal_is_one_short_line_whatever_was_given(raw):
     for name in ("period", "event-rate", "no-such-strategy"):
-        with pytest.raises(ValueError) as caught:
+        with pytest.raises(ValueError, match=r"^(period must be|expected 2 parameters|Unknown strategy)") as caught:
             make_strategy(name if name != "no-such-strategy" else raw.decode("latin-1"), [raw], RATE)
         told = str(caught.value)
         assert told.isascii()
@@ -161,6 +162,8 @@ def test_the_difference_is_of_the_sensors_type():
     assert differs(whole, 0, 6)
     half = make("differential 0.5")
     assert differs(half, 0.0, 0.75)
+    for sensor in (RATE, COUNT):
+        assert differs(make("differential 0", sensor), 0, 1)
 
 
 def test_periods_have_a_least():
@@ -170,6 +173,10 @@ def test_periods_have_a_least():
     assert wakes(make("event-rate 0 1e-9", limits=limits)) == 0.5
     assert wakes(make("period 2", limits=limits)) == 2.0
     assert wakes(make("period 1e-9")) == Limits().min_period
+
+
+def test_the_shortest_period_may_be_the_longest():
+    assert wakes(make("event-rate 5 5")) == 5
 
 
 def test_infinite_is_no_longest_period():
@@ -243,8 +250,15 @@ class Foreign:
     """A sensor of somebody else's making."""
 
     name = "foreign"
-    type_name = "float"
-    auto: tuple[str, ...]
+    auto: tuple[str | int, ...]
+    type_name: str = "float"
+
+
+def test_an_auto_for_another_type_of_sensor_is_told_as_the_sensors():
+    label = Foreign(("differential", 1), "string")
+    assert refusal("auto", label) == (
+        "auto of sensor foreign: differential is for integer and float sensors only, and foreign is string"
+    )
 
 
 @pytest.mark.parametrize("meaning", ["auto", "none"])

@@ -17,6 +17,7 @@ def test_ranges():
     assert 10.5 not in Range(0, 10)
     assert not any(math.nan in bounds for bounds in (Range(), Range(0), Range(0, 10)))  # noqa: PLW0177 - the point
     assert -1e300 in Range(high=0)
+    assert 1e300 in Range(0)
     assert (str(Range(0, 10)), str(Range(0.5)), str(Range(high=1e-7)), str(Range())) == (
         "[0,10]",
         "[0.5,]",
@@ -86,20 +87,20 @@ def test_the_long_form_of_an_address():
 
 
 @pytest.mark.parametrize(
-    ("host", "port", "error"),
+    ("host", "port", "error", "told"),
     [
-        ("localhost", None, ValueError),
-        ("", None, ValueError),
-        (b"127.0.0.1", None, TypeError),
-        (5, None, TypeError),
-        ("127.0.0.1", "80", TypeError),
-        ("127.0.0.1", True, TypeError),
-        ("127.0.0.1", 65536, ValueError),
-        ("127.0.0.1", -1, ValueError),
+        ("localhost", None, ValueError, "'localhost'"),
+        ("", None, ValueError, "."),
+        (b"127.0.0.1", None, TypeError, r"^b'127\.0\.0\.1' is no IP address$"),
+        (5, None, TypeError, "^5 is no IP address$"),
+        ("127.0.0.1", "80", TypeError, "^port '80' is no int$"),
+        ("127.0.0.1", True, TypeError, "^port True is no int$"),
+        ("127.0.0.1", 65536, ValueError, "^port 65536 is outside 0 to 65535$"),
+        ("127.0.0.1", -1, ValueError, "^port -1 is outside 0 to 65535$"),
     ],
 )
-def test_addresses_that_are_refused_where_they_are_made(host, port, error):
-    with pytest.raises(error):
+def test_addresses_that_are_refused_where_they_are_made(host, port, error, told):
+    with pytest.raises(error, match=told):
         Address(host, port)
 
 
@@ -108,3 +109,5 @@ def test_an_address_that_cannot_be_read_is_shown():
         Address.parse("\x1blocalhost")
     with pytest.raises(ValueError, match="is no address"):
         Address.parse("\udc80")
+    with pytest.raises(ValueError, match=r"^'x{60}\.\.\.' is no address$"):
+        Address.parse("x" * 61)

@@ -184,7 +184,7 @@ def test_versions_are_written_in_one_order(text, version):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "foo", "5", "5.", ".1", "5.1MI", "5.1-M I", "5.1-\n", "-5.1", "6.0", "3.9-M", "5.1\n"]
+    "text", ["", "foo", "5", "5.", ".1", "5.1MI", "5.1-M I", "5.1-\n", "-5.1", "6.0", "3.9-M", "5.1\n", b"\xff5.1"]
 )
 def test_other_texts_are_no_version(text):
     with pytest.raises(UnsupportedProtocol):

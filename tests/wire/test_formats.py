@@ -178,6 +178,7 @@ EXAMPLES = [
     (0.001, b"0.001", b"1"),
     (0.0005, b"0.0005", b"0.5"),
     (1e-7, b"0.0000001", b"0.0001"),
+    (1e16, b"1" + b"0" * 16, b"1" + b"0" * 19),
     (1.5e16, b"15000000000000000", b"15000000000000000000"),
     (1e22, b"1" + b"0" * 22, b"1" + b"0" * 25),
     (5e-324, b"0." + b"0" * 323 + b"5", b"0." + b"0" * 320 + b"5"),
@@ -250,8 +251,9 @@ def test_times_read_leniently():
     for dialect in (V4, V51):
         assert math.isnan(formats.time_decoder(dialect, lenient=True)(b"nan"))
         for raw in NO_TIMES:
-            with pytest.raises(ValueError, match="is no timestamp"):
+            with pytest.raises(ValueError, match="is no timestamp") as caught:
                 formats.time_decoder(dialect, lenient=True)(raw)
+            one_line_about(caught.value, raw, "timestamp")
 
 
 def test_the_program_s_own_decimal_context_does_not_matter():

@@ -3,6 +3,7 @@
 import copy
 import enum
 import pickle
+import re
 import tracemalloc
 from unittest import mock
 
@@ -100,7 +101,7 @@ def test_an_id_may_be_any_whole_number():
 
 @pytest.mark.parametrize("value", [None, {}, [], (1,), object(), 1j])
 def test_what_has_no_type_on_the_wire_is_refused(value):
-    with pytest.raises(TypeError, match="no KATCP type"):
+    with pytest.raises(TypeError, match=f"^no KATCP type for <class '{type(value).__name__}'>$"):
         Message.request("x", "fine", value)
 
 
@@ -190,7 +191,7 @@ def test_many_names_are_written_and_read_right():
 def test_what_is_remembered_of_a_peers_names_is_bounded():
     for number in range(5000):
         bytes(Message.parse(b"!peer-%d ok\n" % number))
-    assert len(MessageType.REPLY.heads) <= 2000
+        assert len(MessageType.REPLY.heads) <= 2000
     long = "x" * 1000
     assert bytes(Message.reply(long)) == b"!" + long.encode() + b"\n"
     assert long not in MessageType.REPLY.heads
@@ -216,21 +217,22 @@ def test_parse_takes_each_line_end(end):
 
 
 @pytest.mark.parametrize(
-    ("raw", "reason"),
+    ("raw", "reason", "position"),
     [
-        (b"", "no line end"),
-        (b"?x", "no line end"),
-        (b"\n", "blank line"),
-        (b"  \t\r\n", "blank line"),
-        (b"?x\n?y\n", "more than one line"),
-        (b"?x\n\r", "more than one line"),
-        (b"?x\r?y\n", "more than one line"),
+        (b"", "no line end", 0),
+        (b"?x", "no line end", 2),
+        (b"\n", "blank line", 0),
+        (b"  \t\r\n", "blank line", 0),
+        (b"?x\n?y\n?z\n", "more than one line", 2),
+        (b"?x\n\r", "more than one line", 2),
+        (b"?x\r?y\r?z\n", "more than one line", 2),
+        (b"\n?x\n", "more than one line", 0),
     ],
 )
-def test_parse_wants_exactly_one_line(raw, reason):
+def test_parse_wants_exactly_one_line(raw, reason, position):
     with pytest.raises(MalformedMessage) as caught:
         Message.parse(raw)
-    assert caught.value.reason == reason
+    assert (caught.value.reason, caught.value.position) == (reason, position)
     assert caught.value.raw == raw
 
 
@@ -252,6 +254,8 @@ def test_parse_takes_bytes_only():
     ("line", "reason", "position", "head"),
     [
         (b"junk", "message type is not ?, ! or #", 0, (None, None, None)),
+        (b"X", "message type is not ?, ! or #", 0, (None, None, None)),
+        (b"\v\f", "message type is not ?, ! or #", 0, (None, None, None)),
         (b" ?foo", "leading whitespace", 0, (None, None, None)),
         (b"\t?foo", "leading whitespace", 0, (None, None, None)),
         (b"?", "message name does not start with a letter", 1, (MessageType.REQUEST, None, None)),
@@ -270,11 +274,14 @@ def test_parse_takes_bytes_only():
         (b"#log a \x1b[0m", "unescaped ESC", 7, (MessageType.INFORM, "log", None)),
         (b"#log \\q \0", "bad escape \\q", 5, (MessageType.INFORM, "log", None)),
         (b"#log \\_ \0 \\q", "unescaped NUL", 8, (MessageType.INFORM, "log", None)),
+        (b"#log \\q \\q", "bad escape \\q", 5, (MessageType.INFORM, "log", None)),
     ],
 )
 def test_a_malformed_line_says_what_where_and_whose(line, reason, position, head):
     with pytest.raises(MalformedMessage) as caught:
         parse_line(line)
+    with pytest.raises(MalformedMessage, match=re.escape(str(caught.value))):
+        Message.parse(line + b"\n")
     error = caught.value
     assert error.reason.startswith(reason)
     assert error.reason.isascii()

@@ -161,9 +161,11 @@ def test_a_nul_after_a_carriage_return_is_telnet():
         Message.request("b"),
         Message.request("c"),
     ]
-    (message, malformed) = MessageParser().feed(b"?a\r\0\0?b\n")
-    assert message == Message.request("a")
-    assert malformed.raw == b"\0?b"
+    parser = MessageParser()
+    for chunks in ([b"?a\r\0\0?b\n"], [b"?a\r", b"\0", b"\0?b\n"]):
+        (message, malformed) = [found for chunk in chunks for found in parser.feed(chunk)]
+        assert message == Message.request("a")
+        assert malformed.raw == b"\0?b"
 
 
 def test_many_messages_in_one_chunk_keep_their_order():
@@ -188,8 +190,8 @@ def test_long_lines():
 def test_long_lines_are_split_at_the_same_bytes_as_short_ones(unusual):
     for size in (1, 2000):
         word = b"a" * size
-        (message,) = MessageParser().feed(b"?x " + word + unusual + word + b"\n")
-        assert message.arguments == ((word, word) if b"\t" in unusual else (word + unusual + word,))
+        (message,) = MessageParser().feed(b"?x " + word + unusual + word + b" end\n")
+        assert message.arguments == (*((word, word) if b"\t" in unusual else (word + unusual + word,)), b"end")
 
 
 @pytest.mark.parametrize("start", [b" ", b"\t"])

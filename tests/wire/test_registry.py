@@ -69,6 +69,17 @@ def test_a_type_of_one_s_own(types):
         types.decode(Point, b"1")
 
 
+def test_an_address_is_more_of_one_than_a_type_of_one_s_own(types):
+    types.register(Point, "point", write_point, lambda _raw: Point(0, 0))
+    assert types.decode(Point | Address, b"1.2.3.4") == Address("1.2.3.4")
+    assert types.decode(Point | Address, b"anything") == Point(0, 0)
+
+
+def test_a_registry_without_a_parent_knows_the_types_of_the_specification():
+    types = TypeRegistry()
+    assert [types.encode(value) for value in (5, True, "a", Mode.IDLE)] == [b"5", b"1", b"a", b"idle"]
+
+
 def test_a_reason_is_one_line_and_may_be_missing(types):
     def refuse(raw):
         raise ValueError(*([b"two\nlines"] if raw else []))
@@ -162,6 +173,7 @@ def test_a_table_for_who_encodes_many():
         ("boolean", b"1", True),
         ("lru", b"error", Lru.ERROR),
         ("timestamp", b"1.5", Timestamp(1.5)),
+        ("timestamp", b"-1.5e1", Timestamp(-15)),
         ("address", b"1.2.3.4:5", Address("1.2.3.4", 5)),
         ("string", b"\xff", r"\xff"),
         ("discrete", b"idle", "idle"),

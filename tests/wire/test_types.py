@@ -3,11 +3,12 @@
 import enum
 import math
 import sys
+from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeVar
 
 import pytest
 
-from katcp_aio.wire.datatypes import Address, Lru, Range, Timestamp, TimestampOrNow
+from katcp_aio.wire.datatypes import Address, Lru, Now, Range, Timestamp, TimestampOrNow
 from katcp_aio.wire.dialect import V51
 from katcp_aio.wire.values import decode, encode, registry
 
@@ -36,6 +37,14 @@ class Named(enum.Enum):
         return f"the {self.value}" if self is Named.A else b"the b"
 
 
+class MyInt(int):
+    """A subclass that is built from one number."""
+
+
+class MyText(str):
+    __slots__ = ()
+
+
 class Pair(int):
     """A subclass that is not."""
 
@@ -51,8 +60,12 @@ class Pair(int):
         (bool, "boolean", (), "boolean", False),
         (str, "string", (), "string", ""),
         (bytes, "string", (), "string", b""),
-        (Timestamp, "timestamp", (), "timestamp", 0.0),
-        (TimestampOrNow, "timestamp", (), "timestamp|now", 0.0),
+        (bytearray, "string", (), "string", bytearray()),
+        (MyInt, "integer", (), "integer", MyInt(0)),
+        (MyText, "string", (), "string", MyText("")),
+        (Fraction, "float", (), "float", Fraction(0)),
+        (Timestamp, "timestamp", (), "timestamp", Timestamp(0)),
+        (TimestampOrNow, "timestamp", (), "timestamp|now", Timestamp(0)),
         (Address, "address", (), "address", Address("0.0.0.0")),
         (Lru, "lru", (), "nominal|error", Lru.NOMINAL),
         (Mode, "discrete", (b"idle", b"fast-slew"), "idle|fast-slew", Mode.IDLE),
@@ -64,6 +77,8 @@ class Pair(int):
         (int | None, "integer", (), "integer", 0),
         (int | float, "float", (), "integer|float", 0),
         (int | str, "string", (), "integer|string", 0),
+        (bool | int, "string", (), "boolean|integer", False),
+        (int | MyInt, "integer", (), "integer", 0),
         (Annotated[float, Range(0, 10)], "float", (), "float:[0,10]", 0.0),
         (Annotated[float, Range(0.5, None)], "float", (), "float:[0.5,]", 0.5),
         (Annotated[float, Range(high=-1.5)], "float", (), "float:[,-1.5]", -1.5),
@@ -78,6 +93,8 @@ class Pair(int):
 def test_types(annotation, name, params, usage, default):
     found = registry.resolve(annotation)
     assert (found.name, found.params, found.usage, found.default) == (name, params, usage, default)
+    assert type(found.default) is type(default)
+    assert found.python == (annotation if annotation != int | None else int)  # None says only that it may be missing
     assert found.check(default) == default if annotation is not Pair else True
     assert registry.resolve(found) is found
 
@@ -109,7 +126,31 @@ def test_what_has_no_type_on_the_wire(annotation):
         registry.resolve(annotation)
 
 
-@pytest.mark.parametrize("annotation", [str, bool, Mode, Literal[1, 2], Mode | int, Address])
+@pytest.mark.parametrize(
+    ("annotation", "told"),
+    [
+        (dict, "no KATCP type for <class 'dict'>"),
+        (int | dict, "no KATCP type for <class 'dict'>"),
+        ("int", "no KATCP type for 'int'"),
+        (enum.Enum("Empty", []), "<enum 'Empty'> has no options"),
+        (
+            enum.Enum("Clash", {"A_B": 1, "a_b": 2, "ONE": 3, "C": 4, "c": 5}),
+            "<enum 'Clash'> has 'a-b, c' twice on the wire",
+        ),
+    ],
+    ids=str,
+)
+def test_what_has_no_type_on_the_wire_is_named(annotation, told):
+    with pytest.raises(TypeError) as caught:
+        registry.resolve(annotation)
+    assert str(caught.value) == told
+
+
+def test_a_class_is_resolved_once():
+    assert registry.resolve(MyInt) is registry.resolve(MyInt)
+
+
+@pytest.mark.parametrize("annotation", [str, bool, Mode, Literal[1, 2], Mode | int, Address, Now])
 def test_only_numbers_have_a_range(annotation):
     with pytest.raises(TypeError, match="bounds numbers"):
         registry.resolve(Annotated[annotation, Range(0, 1)])
@@ -135,7 +176,7 @@ def test_a_name_on_the_wire_is_text():
         def katcp_value(self):
             return 5
 
-    with pytest.raises(TypeError, match="neither str nor bytes"):
+    with pytest.raises(TypeError, match=r"^katcp_value of <Bad.A: 1> is neither str nor bytes$"):
         registry.resolve(Bad)
 
 
@@ -152,7 +193,7 @@ def test_flags_combined_are_no_member():
         RIGHT = 2
 
     assert encode(Part.LEFT) == b"left"
-    with pytest.raises(TypeError, match=r"is no discrete left\|right"):
+    with pytest.raises(TypeError, match=r"of type Part is no discrete left\|right$"):
         encode(Part.LEFT | Part.RIGHT)
 
 

@@ -63,6 +63,22 @@ class Scalar:
         return f"Scalar({self.value!r})"
 
 
+class Several:
+    """What a numpy array of one element looks like, which is not one value."""
+
+    shape = (1,)
+
+    def item(self):
+        return 5
+
+
+class Shop:
+    """What has an ``item()`` of its own, and nothing to do with numbers."""
+
+    def item(self):
+        return 5
+
+
 Metres = NewType("Metres", float)
 
 VALUES = [
@@ -103,6 +119,11 @@ VALUES = [
     (Union[str, int], "five", b"five"),  # noqa: UP007 - as above
     (bool | str, True, b"1"),
     (bytes | str, b"\xff", b"\xff"),
+    (bytes | str, "a", b"a"),
+    (bool | Literal["1"], "1", b"1"),
+    (int | bool, True, b"1"),
+    (Timestamp | int, 5, b"5"),
+    (float | Timestamp, Timestamp(5.5), b"5.5"),
     (Literal["auto"] | float, "auto", b"auto"),
     (Literal["auto"] | float, 2.5, b"2.5"),
     (Mode | int, Mode.IDLE, b"idle"),
@@ -115,6 +136,7 @@ VALUES = [
     (Annotated[TimestampOrNow, Range(low=100)], Now.NOW, b"now"),
     (Annotated[int | None, Range(0, 10)], 3, b"3"),
     (Annotated[int, Range(0, 10)] | None, 3, b"3"),
+    (Annotated[int | float, Range(0, 10)] | bool, 2.5, b"2.5"),
     (Literal["hz", "rpm"], "rpm", b"rpm"),
     (Literal[1, 2], 2, b"2"),
     (Literal[True, "x"], True, b"1"),
@@ -131,8 +153,7 @@ def test_both_ways(annotation, value, raw):
     assert again == value
     assert type(again) is type(value)
     assert found.decoder(V51, lenient=True)(raw) == value
-    assert found.check(value) == value
-    assert type(found.check(value)) is type(value)
+    assert found.check(value) is value
     assert found.encoder(V51)(value) == raw
     assert decode(annotation, raw) == value
     assert encode(value) == raw
@@ -201,7 +222,7 @@ def test_arguments_that_are_refused(annotation, raw):
 
 WRONG = [
     # annotation, values that it does not hold
-    (int, ["5", 5.5, 5.0, None, b"5", Mode.IDLE, Scalar("5"), [1]], TypeError),
+    (int, ["5", 5.5, 5.0, None, b"5", Mode.IDLE, Scalar("5"), [1], Several(), Shop()], TypeError),
     (float, ["5", None, 1j, b"5", Scalar(None)], TypeError),
     (float, [10**400, Fraction(10**400)], ValueError),
     (bool, [1, 0, "1", None, Scalar(1)], TypeError),
@@ -234,6 +255,68 @@ def test_values_that_are_refused(annotation, value, error):
         registry.resolve(annotation).check(value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "told"),
+    [
+        (int, "5", "'5' of type str is no integer"),
+        (float, "5", "'5' of type str is no float"),
+        (float, 10**400, f"1{'0' * 59}... is no float"),
+        (bool, 1, "1 of type int is no boolean"),
+        (str, 5, "5 of type int is no string"),
+        (bytes, "a", "'a' of type str is no string of bytes"),
+        (Timestamp, "5", "'5' of type str is no timestamp"),
+        (Timestamp, -1, "-1 is no timestamp"),
+        (Address, "host", "'host' of type str is no address"),
+        (Mode, 0, "0 of type int is no discrete idle|fast-slew"),
+        (int | float, "5", "'5' of type str is no integer|float"),
+        (Annotated[float, Range(0, 10)], 11, "11 is no float in [0,10]"),
+    ],
+    ids=lambda item: repr(item)[:40],
+)
+def test_a_value_that_is_refused_is_told_with_the_type_that_was_wanted(annotation, value, told):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        registry.resolve(annotation).check(value)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("annotation", "raw", "told"),
+    [
+        (int | float, b"five", "'five' is no integer|float"),
+        (Annotated[float, Range(0, 10)], b"11", "'11' is no float in [0,10]"),
+        (Mode, b"IDLE", "'IDLE' is no discrete idle|fast-slew"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("lenient", [False, True])
+def test_an_argument_that_is_refused_is_told_with_the_type_that_was_wanted(annotation, raw, told, lenient):
+    with pytest.raises(ValueError) as caught:
+        registry.resolve(annotation).decoder(V51, lenient=lenient)(raw)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("annotation", "raw", "value"),
+    [
+        (Timestamp, b"-1.5e1", Timestamp(-15)),
+        (Annotated[int, Range(0, 10)], b"+5", 5),
+        (int | bool, b"007", 7),
+    ],
+    ids=str,
+)
+def test_what_is_made_of_others_reads_as_leniently_as_they_do(annotation, raw, value):
+    found = registry.resolve(annotation)
+    assert found.decoder(V51, lenient=True)(raw) == value
+    with pytest.raises(ValueError, match="is no "):
+        found.decoder(V51)(raw)
+
+
+def test_a_union_holds_a_value_of_a_members_class_as_that_member():
+    assert type(registry.resolve(int | MyInt).check(MyInt(5))) is MyInt
+    assert registry.resolve(float | Timestamp).encoder(V4)(2.5) == b"2.5"
+    assert registry.resolve(float | Timestamp).encoder(V4)(Timestamp(2.5)) == b"2500"
 
 
 @pytest.mark.parametrize(
