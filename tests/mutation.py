@@ -2,7 +2,8 @@
 
 Each of some thousand changes is tested alone, mostly until the first test fails, so what counts is the time to that.
 All of them are tested in copies of one process that has run the tests before. So what the types of values were
-resolved to is forgotten before each test: what resolves them runs again, changed, and counts as reached by that test.
+resolved to is forgotten before each test, and what was made when a module was imported is made again: what makes them
+runs again, changed, and counts as reached by that test.
 """
 
 import os
@@ -10,6 +11,7 @@ import os
 import hypothesis
 import pytest
 
+from katcp_aio.model import strategies
 from katcp_aio.wire import message
 from katcp_aio.wire.message import MessageType
 from katcp_aio.wire.values import registry
@@ -27,6 +29,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("mutation")
 
+_rows = strategies.strategies.rows
+_kinds = {name: row.kind for name, row in _rows.items() if row.kind is not None}
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
@@ -37,8 +42,10 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_runtest_setup(item):
-    """Let each test begin with nothing resolved or remembered."""
+    """Let each test begin with nothing resolved or remembered, and with strategies made anew."""
     registry._forget()  # noqa: SLF001 - nobody else has a use for this
+    for name, kind in _kinds.items():
+        _rows[name] = strategies._without_parameters(kind)  # noqa: SLF001 - as above
     for kind in MessageType:
         kind.heads.clear()
     for remembered in message._bare, message._heads, message._last_inform:  # noqa: SLF001 - as above

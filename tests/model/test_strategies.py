@@ -117,6 +117,11 @@ def test_what_parameters_may_be(text, told):
     assert refusal(text) == told
 
 
+def test_a_refusal_repeats_the_first_40_characters_of_what_was_given():
+    assert refusal(f"period {'x' * 40}") == f"period must be a number, found '{'x' * 40}'"
+    assert refusal(f"period {'x' * 41}") == f"period must be a number, found '{'x' * 40}...'"
+
+
 @pytest.mark.parametrize("raw", [b"\xff\x00", b"x" * 1000, "é\n".encode(), b"\x1b[2J"])
 def test_a_refusal_is_one_short_line_whatever_was_given(raw):
     for name in ("period", "event-rate", "no-such-strategy"):

@@ -293,6 +293,8 @@ def test_a_malformed_line_says_what_where_and_whose(line, reason, position, head
 
 def test_read_head_reads_what_there_is():
     assert read_head(b"") == (None, None, None, 0)
+    assert read_head(b"? x") == (MessageType.REQUEST, None, None, 1)
+    assert read_head(b"?foo[7]") == (MessageType.REQUEST, "foo", 7, 7)
     assert read_head(b"?foo[7] \0") == (MessageType.REQUEST, "foo", 7, 7)
     assert read_head(b"?foo[2147483648]") == (MessageType.REQUEST, None, None, 4)
 

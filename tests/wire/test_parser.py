@@ -91,6 +91,8 @@ LINES = [
     (b"?foo \v\f", [b"\v\f"]),
     (b"?foo\va", None),
     (b"\f?foo", None),
+    (b"\v \f", None),
+    (b"X", None),
     (b"?foo \xff\xfe\x80", [b"\xff\xfe\x80"]),
     (b"?foo \xc3\xa9 \xc2\xa0 \xe2\x80\xa8 \x85", [b"\xc3\xa9", b"\xc2\xa0", b"\xe2\x80\xa8", b"\x85"]),
     (b"?FOO", []),

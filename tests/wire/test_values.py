@@ -2,6 +2,7 @@
 
 import enum
 import math
+import numbers
 from fractions import Fraction
 from typing import Annotated, Literal, NewType, Optional, Union
 
@@ -348,6 +349,25 @@ def test_values_that_lose_nothing_are_converted(annotation, value, held):
     assert found == held
     if annotation is not str:
         assert type(found) is type(held)
+
+
+def test_whole_numbers_of_another_class_are_written_as_integers():
+    class Count:
+        def __init__(self, value):
+            self.value = value
+
+        def __int__(self):
+            return self.value
+
+        def __repr__(self):
+            return "Count"
+
+    numbers.Integral.register(Count)
+    assert encode(Count(-5)) == b"-5"
+    assert registry.resolve(int).check(Count(5)) == 5
+    assert registry.resolve(Count).check(5).value == 5
+    with pytest.raises(ValueError, match=r"^Count of 16610 bits is too long for an integer$"):
+        encode(Count(10**5000))
 
 
 def test_scalars_are_encoded_as_what_they_hold():

@@ -118,7 +118,6 @@ class Period(Strategy):
     def __init__(self, period: float) -> None:
         super().__init__()
         self._period = period
-        self._start = 0.0
 
     def start(self, reading: Reading[Any], now: float) -> None:
         """Lay the grid from ``now`` on."""
@@ -221,7 +220,6 @@ class EventRate(_Changes):
         super().__init__()
         self._shortest = shortest
         self._longest = longest
-        self._ready_at = self._due = math.inf
 
     def start(self, reading: Reading[Any], now: float) -> None:
         """Remember what is sent, and when the next report may and must come."""

@@ -211,7 +211,7 @@ class StrategyRegistry:
             if is_auto and sensor.auto is not None:
                 strategy = self._sensors_own(sensor, sensor.auto, limits)
             elif kind is not None:
-                return kind(name, given)
+                return kind(name)
             else:
                 strategy = _build(name, row, StrategyParams(given, row.parameters, sensor, dialect, limits))
             strategy.name, strategy.params = name, given

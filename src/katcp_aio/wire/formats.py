@@ -72,12 +72,12 @@ _INTEGER = re.compile(rb"-?[1-9][0-9]*|0").fullmatch
 _UNDERSCORE = ord("_")  # looked for as a number: 20, and 130 as b"_" (Python 3.11)
 
 
-def encode_integer(value: int) -> bytes:
-    """Write as C's ``%d`` does. Python refuses more than 4300 digits, to write and to read."""
+def encode_integer(value: Any) -> bytes:
+    """Write any ``numbers.Integral`` as C's ``%d`` does. Python refuses more than 4300 digits, to write and to read."""
     try:
         return b"%d" % value
     except ValueError:
-        raise ValueError(f"{shown(value)} of {value.bit_length()} bits is too long for an integer") from None
+        raise ValueError(f"{shown(value)} of {int(value).bit_length()} bits is too long for an integer") from None
 
 
 def decode_integer(raw: bytes) -> int:

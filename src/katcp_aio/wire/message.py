@@ -346,7 +346,7 @@ def read_head(line: bytes) -> tuple[MessageType | None, str | None, int | None, 
 def _diagnosis(line: bytes) -> MalformedMessage:
     """Say what is wrong with a line that could not be read, and keep what could be."""
     kind, name, mid, end = read_head(line)
-    reason, position = _head_fault(line, kind, end) if name is None else _argument_fault(line, end)
+    reason, position = _head_fault(line, kind, end) if name is None else _argument_fault(line)
     return MalformedMessage(reason, position, line[:KEPT], type=kind, name=name, mid=mid)
 
 
@@ -361,12 +361,12 @@ def _head_fault(line: bytes, kind: MessageType | None, end: int) -> tuple[str, i
     return "bad character in message name", end
 
 
-def _argument_fault(line: bytes, end: int) -> tuple[str, int]:
-    """Return the first thing in the arguments of ``line`` that the grammar does not allow, and where."""
+def _argument_fault(line: bytes) -> tuple[str, int]:
+    """Return the first thing in ``line``, whose head is whole, that the grammar does not allow, and where."""
     rest = line
     for escaped in ESCAPES:  # blotted out at their length, in half the time of an expression
         rest = rest.replace(escaped, b"__")
-    position = min(place for place in (rest.find(fault, end) for fault in (b"\0", b"\x1b", b"\\")) if place >= 0)
+    position = min(place for place in (rest.find(fault) for fault in (b"\0", b"\x1b", b"\\")) if place >= 0)
     if line[position] != _BACKSLASH:
         return ("unescaped ESC" if line[position] == _ESC else "unescaped NUL"), position
     code = line[position + 1 : position + 2]

@@ -127,11 +127,9 @@ def integer_type(cls: type[Any]) -> ValueType[Any]:
             raise wrong_type(value, "integer")
         return check(inner)
 
-    encode = formats.encode_integer if cls is int else lambda value: formats.encode_integer(int(value))
+    encoder = plain(formats.encode_integer)
     decode, lenient = (_converted(f, cls, int) for f in (formats.decode_integer, formats.decode_integer_leniently))
-    return ValueType(
-        "integer", cls, (), "integer", _start(cls, 0), 2, check, plain(encode), plain_decoder(decode, lenient)
-    )
+    return ValueType("integer", cls, (), "integer", _start(cls, 0), 2, check, encoder, plain_decoder(decode, lenient))
 
 
 def float_type(cls: type[Any]) -> ValueType[Any]:
