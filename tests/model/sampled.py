@@ -17,8 +17,11 @@ class Sampled:
         self.sent = [(at, self.reading)]
 
     def until(self, now):
-        """Let time pass, wake-ups included."""
+        """Let time pass, wake-ups included; one that asks to be woken for ever would keep a loop busy."""
+        wakes = 0
         while self.strategy.wake_at + self.late <= now:
+            wakes += 1
+            assert wakes < 100_000
             self.now = max(self.now, self.strategy.wake_at + self.late)
             self.wake()
         self.now = now

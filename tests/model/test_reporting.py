@@ -67,7 +67,6 @@ CASES = [
     (EventRate, (0, 4), [(1, 1), (1, 2), (2, 2)], [(0, 0), (1, 1), (1, 2), (5, 2), (9, 2)]),
     (EventRate, (5, 5), [(1, 1), (6, 2)], [(0, 0), (5, 1), (10, 2)]),
     (EventRate, (1, INF), [(0.5, 1), (9, 1)], [(0, 0), (1, 1)]),
-    (EventRate, (1, 10), [(1, 1), (1, 0)], [(0, 0), (1, 1), (2, 0)]),  # shortest is over: at once, not at a wake-up
     (EventRate, (1, 10), [(0.5, NAN), (3, NAN)], [(0, 0), (1, NAN)]),
     # differential-rate: the same with large changes
     (DifferentialRate, (2, 1, 4), [(1, 2), (2, 3), (2.5, 6)], [(0, 0), (2, 3), (3, 6), (7, 6)]),
@@ -97,6 +96,14 @@ def test_a_status_that_goes_back_within_the_shortest_period_is_no_change(strateg
     sampled.set(0, at=0.75, status=NOMINAL)
     sampled.until(5)
     assert [now for now, _ in sampled.sent] == [0]
+
+
+@pytest.mark.parametrize("strategy", [EventRate(1, 10), DifferentialRate(0, 1, 10)])
+def test_a_change_when_the_shortest_period_is_just_over_is_sent_without_a_wake_up(strategy):
+    strategy.start(Reading(0.0, NOMINAL, 0), 5.0)
+    assert not strategy.on_reading(Reading(0.0, NOMINAL, 1), 5.75)
+    assert strategy.on_reading(Reading(0.0, NOMINAL, 1), 6.0)
+    assert strategy.wake_at == 16.0
 
 
 def test_the_timestamp_is_part_of_no_change():

@@ -66,6 +66,7 @@ class Pair(int):
         (Fraction, "float", (), "float", Fraction(0)),
         (Timestamp, "timestamp", (), "timestamp", Timestamp(0)),
         (TimestampOrNow, "timestamp", (), "timestamp|now", Timestamp(0)),
+        (Now, "timestamp", (), "now", Now.NOW),
         (Address, "address", (), "address", Address("0.0.0.0")),
         (Lru, "lru", (), "nominal|error", Lru.NOMINAL),
         (Mode, "discrete", (b"idle", b"fast-slew"), "idle|fast-slew", Mode.IDLE),
