@@ -31,7 +31,7 @@ def run_tests(*arguments: str, env: dict[str, str] | None = None, wrap: tuple[st
     if missing := [name for name in ("pytest", "pytest_asyncio", "hypothesis", "xdist") if find_spec(name) is None]:
         raise Skip(f"not installed: {', '.join(missing)}")
     done = subprocess.run(
-        [sys.executable, *wrap, "-q", "--ignore=tests/scorecard", "--ignore=tests/benchmarks", *arguments],
+        [sys.executable, *wrap, "-q", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
