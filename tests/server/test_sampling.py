@@ -192,18 +192,24 @@ async def test_the_sensor_that_takes_anothers_place_is_not_sampled_by_itself(wor
     assert [value for _, value in reader.values[1:]] == ["5.0", "6.0"]
 
 
+class Asked(Strategy):
+    """Notes what it is asked about, and reports nothing."""
+
+    def __init__(self, asked):
+        super().__init__()
+        self.asked = asked
+
+    def on_reading(self, reading, now):
+        self.asked.append(reading.value)
+        return False
+
+
 async def test_nothing_stays_of_a_client_that_has_gone(world):
     asked = []
-
-    class Asked(Strategy):
-        def on_reading(self, reading, now):
-            asked.append(reading.value)
-            return False
-
     sampler, _ = world.client()
     sensors = world.many(3000)
     for sensor in sensors:
-        sampler.subscribe(sensor, Asked())
+        sampler.subscribe(sensor, Asked(asked))
     world.subscribe(sampler, world.rate, "period", "1")
     other, reader = world.client()
     world.subscribe(other, sensors[0], "event")
@@ -221,16 +227,10 @@ async def test_nothing_stays_of_a_client_that_has_gone(world):
 async def test_a_client_that_goes_leaves_in_turns(manual_clock):
     world = World(manual_clock, ticking=True)
     asked = []
-
-    class Asked(Strategy):
-        def on_reading(self, reading, now):
-            asked.append(reading.value)
-            return False
-
     sampler, _ = world.client()
     sensors = world.many(20)
     for sensor in sensors:
-        sampler.subscribe(sensor, Asked())
+        sampler.subscribe(sensor, Asked(asked))
     sampler.close()
     assert 15 < len(sampler) < 20
     await world.clock.settle()

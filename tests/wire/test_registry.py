@@ -4,23 +4,13 @@ import enum
 import math
 
 import pytest
+from tests.wire.kinds import Level, Mode
 
 from katcp_aio.wire.datatypes import Address, Lru, Now, Timestamp
 from katcp_aio.wire.dialect import V4, V51, server_dialect
 from katcp_aio.wire.values import TypeRegistry, registry
 
 __all__ = []
-
-
-class Mode(enum.Enum):
-    IDLE = 0
-    FAST_SLEW = 1
-    FAST = 1  # noqa: PIE796 - another name for the same
-
-
-class Level(enum.IntEnum):
-    LOW = 1
-    HIGH = 2
 
 
 class Point:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeVar
 
 import pytest
+from tests.wire.kinds import Level, Mode, Named
 
 from katcp_aio.wire.datatypes import Address, Lru, Now, Range, Timestamp, TimestampOrNow
 from katcp_aio.wire.dialect import V51
@@ -15,26 +16,6 @@ from katcp_aio.wire.values import decode, encode, registry
 __all__ = []
 
 T = TypeVar("T")
-
-
-class Mode(enum.Enum):
-    IDLE = 0
-    FAST_SLEW = 1
-    FAST = 1  # noqa: PIE796 - another name for the same
-
-
-class Level(enum.IntEnum):
-    LOW = 1
-    HIGH = 2
-
-
-class Named(enum.Enum):
-    A = "a"
-    B = "b"
-
-    @property
-    def katcp_value(self):
-        return f"the {self.value}" if self is Named.A else b"the b"
 
 
 class MyInt(int):
