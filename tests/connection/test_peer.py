@@ -31,12 +31,22 @@ class Notes(asyncio.Transport):
     def is_closing(self):
         return True
 
+    def can_write_eof(self):
+        return True
+
 
 def noted():
     """Return a connection and the transport that notes what it writes."""
     protocol, transport = ConnectionProtocol(Limits()), Notes()
     protocol.connection_made(transport)
     return protocol.connection, transport
+
+
+async def test_nothing_more_is_done_to_a_transport_that_is_closing_already():
+    connection, transport = noted()
+    connection.begin_close()
+    assert (connection.closing, transport.writes) == (True, [])
+    connection.connection_lost(None)
 
 
 # Reading
