@@ -1,6 +1,7 @@
 """The commands that talk to a device, with one that listens in another thread."""
 
 import asyncio
+import contextlib
 import json
 import os
 import queue
@@ -9,6 +10,7 @@ import threading
 
 import pytest
 
+from katcp_aio import request
 from katcp_aio.cli import main
 from katcp_aio.cli.antenna import Antenna
 
@@ -26,9 +28,15 @@ class Device(Antenna):
         """Answer when somebody rings."""
         await self.bell.wait()
 
+    @request(timeout_hint=0.2)
+    async def request_wait_briefly(self, ctx) -> None:
+        """Say that the answer comes soon, and wait until somebody rings."""
+        await self.bell.wait()
+
     async def request_ring(self, ctx) -> None:
         """End the wait."""
         self.bell.set()
+        self.bell.clear()  # the next wait is for the next ring
 
     async def request_vanish(self, ctx) -> None:
         """Go away without an answer."""
@@ -36,12 +44,13 @@ class Device(Antenna):
         await asyncio.sleep(1)
 
 
-@pytest.fixture(scope="module")
-def device():
+@contextlib.contextmanager
+def listening(**options):
+    """Have a device listen in another thread; yield its address."""
     started = queue.Queue()
 
     async def serve():
-        async with Device("127.0.0.1", 0, seed=1, fault_every=1e12) as antenna:
+        async with Device("127.0.0.1", 0, seed=1, fault_every=1e12, **options) as antenna:
             stop = asyncio.Event()
             started.put((str(antenna.address), asyncio.get_running_loop(), stop))
             await stop.wait()
@@ -52,6 +61,12 @@ def device():
     yield address
     loop.call_soon_threadsafe(stop.set)
     thread.join()
+
+
+@pytest.fixture(scope="module")
+def device():
+    with listening() as address:
+        yield address
 
 
 @pytest.fixture
@@ -123,6 +138,18 @@ def test_call_that_takes_too_long(katcp, device):
     assert code == 2
     assert "0.2 s" in err
     assert katcp("call", device, "ring")[0] == 0
+
+
+def test_call_waits_as_long_as_the_device_says(katcp, device):
+    code, _, err = katcp("call", device, "wait-briefly")
+    assert code == 2
+    assert "0.2 s" in err
+    assert katcp("call", device, "ring")[0] == 0
+
+
+def test_call_to_a_device_of_an_older_version(katcp):
+    with listening(protocol="4.0") as address:
+        assert katcp("call", address, "echo", "a b") == (0, "a b\n", "")
 
 
 def test_call_to_nobody(katcp, unused_address):

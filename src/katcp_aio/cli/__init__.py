@@ -66,7 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
         description="Make one request. The informs and values of the answer go to stdout, one line each, with tabs "
         "between arguments. Exit code: 0 ok, 1 fail or invalid, 2 no answer in time, 3 not connected.",
     )
-    _add_device(call)
+    _add_device(call, None, "for its answer (5, or what the device says that the request takes)")
     call.add_argument("request", metavar="REQUEST", help="its name")
     call.add_argument("arguments", metavar="ARGUMENT", nargs="*", help="its arguments, unescaped")
 
@@ -88,12 +88,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_device(command: argparse.ArgumentParser) -> None:
+def _add_device(
+    command: argparse.ArgumentParser, timeout: float | None = 5.0, text: str = "for its answer (%(default)g)"
+) -> None:
     command.add_argument("device", metavar="HOST:PORT", type=_device, help="the device; [::1]:5000 for IPv6")
     command.add_argument("--json", action="store_true", help="write JSON, for programs")
-    command.add_argument(
-        "--timeout", type=_seconds, default=5.0, help="seconds to connect, or for the answer (%(default)g)"
-    )
+    command.add_argument("--timeout", type=_seconds, default=timeout, help=f"seconds to connect, or {text}")
     command.add_argument("--plain", action="store_true", help="lines without colours, also on a terminal")
 
 

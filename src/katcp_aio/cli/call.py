@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from katcp_aio import Client, Limits
 
+from ..client.inventory import read_hints
 from ..reports import printable
 from .output import as_text, print_json
 
@@ -33,7 +34,10 @@ async def call(options: argparse.Namespace) -> int:
     name = options.request.removeprefix("?")
     # Nothing is left to be said after the answer, or after Ctrl-C, so there is no waiting for the device's goodbye.
     limits = Limits(close_timeout=0.05)
-    async with Client(host, port, timeout=options.timeout, reconnect=None, limits=limits) as client:
+    given = {} if options.timeout is None else {"timeout": options.timeout}
+    async with Client(host, port, reconnect=None, limits=limits, **given) as client:
+        if options.timeout is None:
+            await learn_hint(client, name)
         if options.json:
             reply = await client.request(name, *arguments, check=False)
             informs = [[as_text(argument) for argument in inform.arguments] for inform in reply.informs]
@@ -46,6 +50,13 @@ async def call(options: argparse.Namespace) -> int:
         if stream.reply is not None:  # pragma: no branch - a stream that was read to its end has its reply
             show(stream.reply.arguments)
     return 0
+
+
+async def learn_hint(client: Client, name: str) -> None:
+    """Find out how long the device says that a request may take (5.1, section 5.1)."""
+    if client.dialect.timeout_hints:
+        reply = await client.request("request-timeout-hint", name, check=False)
+        client.timeout_hints.update(read_hints(reply.informs))
 
 
 def show(arguments: Iterable[bytes]) -> None:
