@@ -50,12 +50,21 @@ def test_what_is_no_time_is_refused_and_forgotten(bad):
         assert written(encode, [NOW, NOW + 0.25]) == [b"1795345731.0", b"1795345731.25"]
 
 
+def test_seconds_that_have_one_time_each_all_go_the_long_way(monkeypatch):
+    long = []
+    monkeypatch.setattr(stamps, "time_encoder", lambda dialect: lambda time: long.append(time) or b"")
+    times = [NOW + number * 0.9375 for number in range(8)]
+    written(stamp_encoder(V51), times)
+    assert long == times
+
+
 def test_only_the_first_two_times_of_a_second_go_the_long_way(monkeypatch):
     long = []
     monkeypatch.setattr(stamps, "time_encoder", lambda dialect: lambda time: long.append(time) or repr(time).encode())
     encode = stamp_encoder(V51)
     for second in (NOW, NOW + 5, NOW + 3):
-        times = [second + fraction for fraction in (0.1234567, 0.2345671, 0.123456, 0.234567, 0.9999991, 0.0000002)]
+        fractions = (0.1234567, 0.2345671, 0.123456, 0.234567, 0.9999991, 0.0000002, 0.25, 0.98, 0.0)
+        times = [second + fraction for fraction in fractions]
         assert written(encode, times) == [repr(time).encode() for time in times]
         assert long == times[:2]
         long.clear()

@@ -30,29 +30,29 @@ def stamp_encoder(dialect: Dialect) -> Callable[[float], bytes]:
     if dialect.time_scale != 1.0:
         return encode_any
     second = math.inf  # whose times are written quickly: one of which times came one after another
+    before = math.inf  # the second of the last time that was not of that one
     reach = width = 0.0  # millionths within which a decimal reads back as the float, to one side and to both
     six = seven = b""  # how times of that second are written
-    before = math.inf  # the last time that was not of it
-
-    def begin(whole: float) -> None:
-        nonlocal second, reach, width, six, seven
-        second = whole
-        reach = math.ulp(whole) * 0.5e6
-        width = reach + reach
-        six, seven = b"%d.%%06d" % whole, b"%d.%%07d" % whole
 
     def encode(time: float) -> bytes:
-        nonlocal before
+        nonlocal second, before, reach, width, six, seven
         fraction = time - second
         if not 0.0 <= fraction < 1.0:
-            if -1.0 < time - before < 1.0 and _FIRST <= time < _LAST:
-                begin(time // 1.0)
-            before = time
+            whole = time // 1.0
+            if whole == before and _FIRST <= whole < _LAST:
+                second = whole
+                reach = math.ulp(whole) * 0.5e6
+                width = reach + reach
+                six, seven = b"%d.%%06d" % whole, b"%d.%%07d" % whole
+            before = whole
             return encode_any(time)
         millionths = fraction * 1e6
-        if (millionths + reach) % 1.0 < width:
-            near = round(millionths)
-            return six % near if near % 10 else encode_any(time)
-        return seven % round(millionths * 10.0)
+        if (millionths + reach) % 1.0 >= width:
+            return seven % round(millionths * 10.0)
+        near = round(millionths)
+        if near % 10:
+            return six % near
+        text = (six % near).rstrip(b"0")
+        return text if near else text + b"0"
 
     return encode
