@@ -6,7 +6,6 @@ Nothing here waits for a client: lines are queued, and connections end by themse
 from __future__ import annotations
 
 import asyncio
-import functools
 import ipaddress
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..connection import Connection
 from ..reports import report_exception
 from ..wire.message import MessageType
-from .access import DEFAULT_ACCESS, EVERYTHING, Host, host_of
+from .access import DEFAULT_ACCESS, EVERYTHING, host_of
 from .context import format_line
 from .listeners import short_of_files
 from .services import end_tasks
@@ -198,14 +197,8 @@ def _origin(address: Address | None) -> Hashable:
     Programs of the device's own host all come from one address, the loopback or none, and are in one another's hands
     anyway. Of IPv6 it is the network that a host may choose its addresses from, but where all of a link have the same.
     """
-    if address is None:
-        return None
-    return _network_of(host_of(address))
-
-
-@functools.lru_cache(256)
-def _network_of(host: Host) -> Hashable:
-    if host.is_loopback:
+    host = None if address is None else host_of(address)
+    if host is None or host.is_loopback:
         return None
     if isinstance(host, ipaddress.IPv4Address) or host.is_link_local:
         return host
