@@ -24,9 +24,9 @@ OPERATOR = {
 
 
 def may(access, request, host=None, peercert=None):
-    """Return whether a client may ask something; None if it is turned away."""
+    """Return whether a client may ask for something to be set; None if it is turned away."""
     permission = access.permission(host and Address(host, 40000), peercert)
-    return None if permission is None else permission.allows(request)
+    return None if permission is None else permission.allows(request, (b"1",))
 
 
 def test_the_first_rule_that_fits_decides():
@@ -267,6 +267,20 @@ async def test_rules_of_one_s_own_take_the_place_of_the_default(serve, device_cl
 async def test_who_is_not_denied_but_never_allowed_to_ask_for_a_level(greeted, device_class):
     peer = await greeted(device_class(access=Access([AccessRule(allow="watchdog")])))
     assert (await peer.ask("?log-level"))[-1].arguments[0] == b"fail"
+
+
+async def test_rules_of_another_kind_may_look_at_the_arguments(serve, device_class, come_from):
+    class Levels:
+        def permission(self, address, peercert):
+            return self
+
+        def allows(self, name, arguments):
+            return name != "log-level" or arguments == (b"info",)
+
+    peer = come_from((await serve(device_class(access=Levels()))).server, "10.8.0.7")
+    assert (await peer.ask("?log-level debug"))[-1].arguments[0] == b"fail"
+    assert (await peer.ask("?log-level info"))[-1].arguments == (b"ok", b"info")
+    assert (await peer.ask("?watchdog"))[-1].ok
 
 
 async def test_the_rules_may_be_taken_back_while_it_runs(serve, device_class, come_from):

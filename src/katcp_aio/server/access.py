@@ -36,7 +36,6 @@ __all__ = [
     "Permission",
     "certificate_name",
     "host_of",
-    "only_asks",
 ]
 
 #: Requests that end the device's work, or change it for everybody's eyes. Not ``log-limit``, which is the client's own.
@@ -61,7 +60,7 @@ READ_ONLY = frozenset(
 )
 
 _MOST_HOSTS = 256  # about which a server's rules were asked, and whose answers are remembered
-_TELLING = frozenset({"log-level"})  # of the administrative ones: without an argument they only tell what is set
+_TELLING = frozenset({"log-level"})  # without arguments they only tell what is set: that is not what is denied
 _REQUEST = re.compile(r"[A-Za-z][A-Za-z0-9-]*", re.ASCII)
 # Short names of what a subject consists of (RFC 4514), by the long ones that Python's ssl gives.
 _SHORT = {
@@ -86,17 +85,14 @@ class Permission:
     requests: frozenset[str] | None  #: names of requests; None: all
     denied: frozenset[str] = frozenset()  #: names of those that it may not send all the same
 
-    def allows(self, name: str) -> bool:
-        """Return whether the client may send the request ``name``."""
-        return name not in self.denied and (self.requests is None or name in self.requests)
+    def allows(self, name: str, arguments: Sequence[bytes]) -> bool:
+        """Return whether the client may send the request ``name`` with these arguments."""
+        if name in self.denied:
+            return name in _TELLING and not arguments
+        return self.requests is None or name in self.requests
 
 
 EVERYTHING = Permission(None)  #: of the clients that need not be asked what they may
-
-
-def only_asks(permission: object, name: str, arguments: Sequence[bytes]) -> bool:
-    """Return whether a request is one whose denial is about setting something, and which sets nothing."""
-    return not arguments and name in _TELLING and isinstance(permission, Permission) and name in permission.denied
 
 
 def host_of(address: Address) -> Host:

@@ -16,7 +16,6 @@ from ..errors import ConnectionLost, MalformedMessage
 from ..reports import report_exception
 from ..wire.datatypes import Address
 from ..wire.message import Message, MessageType
-from .access import only_asks
 from .calls import answer_stray, await_handler, call_handler, refuse
 from .context import RequestContext, format_line
 from .handlers import check_unasked
@@ -218,9 +217,7 @@ class ClientConnection:
                 else:
                     handler = handlers.get(message.name) or server.unknown_request(message.name)
                     self._current = context = make_context(self, message, handler)
-                    if permission is not None and not (
-                        permission.allows(message.name) or only_asks(permission, message.name, message.arguments)
-                    ):
+                    if permission is not None and not permission.allows(message.name, message.arguments):
                         refuse(context)
                     elif handler.kind == "plain":
                         call_handler(context)
