@@ -27,7 +27,7 @@ def _count(default: int, reason: str) -> int:
     )
 
 
-@attrs.frozen(kw_only=True, cache_hash=True)
+@attrs.frozen(kw_only=True, cache_hash=True)  # hashed for each connection, to find its socket's options
 class Limits:
     """Bounds on what a peer can make this side hold, do or wait for. Immutable; see ``attrs.evolve``."""
 

@@ -6,11 +6,7 @@ import pytest
 from tests.model.asking import COUNT, NAMES, RATE, V4, make, refusal
 
 from katcp_aio.model import Sensor
-from katcp_aio.model.reporting import (
-    Event,
-    EventRate,
-    Strategy,
-)
+from katcp_aio.model.reporting import Event, EventRate, Strategy
 from katcp_aio.model.strategies import StrategyRegistry, register_strategy, strategies
 
 

@@ -7,7 +7,17 @@ import ssl
 
 import pytest
 
-from katcp_aio import READ_ONLY, Audit, AuditRecord, DeviceServer, FailReply, InvalidReply, log_audit, request
+from katcp_aio import (
+    READ_ONLY,
+    Audit,
+    AuditRecord,
+    DeviceServer,
+    FailReply,
+    InvalidReply,
+    KatcpLogHandler,
+    log_audit,
+    request,
+)
 from katcp_aio.server.access import Access, AccessRule
 from katcp_aio.testing import Peer
 
@@ -260,8 +270,6 @@ def test_the_time_is_utc():
 
 
 async def test_clients_are_not_sent_the_audit(serve, caplog):
-    from katcp_aio import KatcpLogHandler
-
     caplog.set_level(logging.INFO, "katcp_aio.audit")
     device = Device(audit=Audit(log_audit))
     handler = KatcpLogHandler(device)

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from katcp_aio import Limits
+from katcp_aio import Limits, Sensor
 from katcp_aio.server.access import Access, AccessRule
 from katcp_aio.testing import Peer
 
@@ -81,8 +81,6 @@ async def test_a_single_client_server_serves_the_newest(greeted, device_class):
 
 
 async def test_strategies_of_the_displaced_client_end(greeted, device_class):
-    from katcp_aio import Sensor
-
     device = device_class(multi_client=False)
     sensor = device.sensors.add(Sensor(int, "count"))
     first = await greeted(device)

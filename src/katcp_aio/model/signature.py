@@ -112,7 +112,8 @@ class Signature:
         named = [parameter for parameter in parameters if not parameter.variadic]
         self.least: int = len(named) - len(defaults)  #: arguments that a request must have
         self._most = len(named)
-        self._exact = -1 if len(parameters) > len(named) else len(named)  # arguments that have nothing special
+        # Arguments of a request that has one for each parameter; none has so many where the last takes several.
+        self._exact = -1 if len(parameters) > len(named) else len(named)
         self._defaults = tuple(defaults)
         self._decoders = tuple(parameter.type.decoder(dialect) for parameter in named)
         self._rest = parameters[-1].type.decoder(dialect) if len(parameters) > len(named) else None

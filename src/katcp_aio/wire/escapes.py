@@ -33,7 +33,7 @@ def escape_all(arguments: Sequence[bytes]) -> bytes:
     if _LINE_END in text or b"" in arguments:
         return b" ".join([escape(argument) for argument in arguments])
     # Otherwise line ends keep the arguments apart while the rest is escaped: a fifth of the time of one by one.
-    if _BACKSLASH in text or 0 in text or 13 in text or 27 in text or 9 in text:
+    if _BACKSLASH in text or 0 in text or 13 in text or 27 in text or 9 in text:  # NUL, CR, ESC, TAB
         return _escape_line(b"\n".join(arguments)).replace(b"\n", b" ")
     if _BLANK in text:
         return b"\n".join(arguments).replace(b" ", b"\\_").replace(b"\n", b" ")
