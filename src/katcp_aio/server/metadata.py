@@ -34,6 +34,7 @@ class MetadataRequests(DeviceBase):
         replies with their number.
         """
         sensors = await self.finder.find(name, ctx.client)
+        # Looked at first, in turns: those that have none make no line, and between lines only are there turns.
         found = await in_turns(map(_metadata, sensors), ctx.client)
         return await ctx.send_lines(_lines(ctx.inform_head, zip(sensors, found, strict=True)), together=_TOGETHER)
 

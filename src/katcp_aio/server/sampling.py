@@ -159,13 +159,8 @@ class Sampler:
             ConnectionLost: the client went.
         """
         left = iter(pairs)
-        count = 0
-        turns.begin_turn()
-        while some := list(islice(left, _TOGETHER)):
-            count += self._subscribe(some)
-            if turns.turn_is_over():
-                await turns.end_turn()
-        return count
+        batches = iter(lambda: list(islice(left, _TOGETHER)), [])
+        return sum(await in_turns(map(self._subscribe, batches), turns, together=1))
 
     def _subscribe(self, pairs: Iterable[tuple[Sensor[Any], Strategy]]) -> int:
         """Subscribe to some sensors, at one time and in one write, and return to how many."""

@@ -29,8 +29,13 @@ class Turns(Protocol):
         """Let the others have a turn, wait while the client does not read, and start the next turn."""
 
 
-async def in_turns(items: Iterable[T], turns: Turns) -> list[T]:
+async def in_turns(items: Iterable[T], turns: Turns, *, together: int = _ITEMS) -> list[T]:
     """Return what ``items`` yields, worked out in turns. Cancelling it leaves the rest undone.
+
+    Args:
+        items: an iteration that does the work.
+        turns: of the client that it is done for.
+        together: how many items are worked out between two looks at the time.
 
     Raises:
         ConnectionLost: the client went.
@@ -39,7 +44,7 @@ async def in_turns(items: Iterable[T], turns: Turns) -> list[T]:
     done: list[T] = []
     left = iter(items)
     turns.begin_turn()
-    while some := list(islice(left, _ITEMS)):
+    while some := list(islice(left, together)):
         done += some
         if turns.turn_is_over():
             await turns.end_turn()
