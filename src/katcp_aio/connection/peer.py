@@ -212,7 +212,7 @@ class Connection:
         self.write(b"".join(map(bytes, messages)))
 
     def write_now(self, data: bytes) -> None:
-        """Write whole lines, behind what is queued, without waiting for the end of the turn."""
+        """Write whole lines as :meth:`write` does, behind what is queued, but not only at the end of the turn."""
         self._out.append(data)
         self._size += len(data)
         self._flush()

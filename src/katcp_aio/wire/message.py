@@ -65,7 +65,11 @@ class _Fields(NamedTuple):
 
 
 def write_line(message: tuple[MessageType, str, tuple[bytes, ...], int | None]) -> bytes:
-    """Return the line of a message, ending in a newline. A plain tuple of the four fields will do for one."""
+    """Return the line of a message, ending in a newline. A plain tuple of the four fields will do for one.
+
+    Raises:
+        ValueError: the grammar does not allow the name of such a tuple; that of a :class:`Message` is known to be good.
+    """
     kind, name, arguments, mid = message
     try:
         head = kind.heads[name]
