@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import ipaddress
 
 from ..wire.datatypes import Address
 
 __all__ = ["find_address", "name_peer"]
-
-_MOST_HOSTS = 256  # whose text is remembered: clients come and go, and mostly from the same ones
-_read_host = functools.lru_cache(_MOST_HOSTS)(ipaddress.ip_address)
 
 
 def find_address(writer: asyncio.StreamWriter) -> Address | None:
@@ -20,7 +16,7 @@ def find_address(writer: asyncio.StreamWriter) -> Address | None:
     peer = writer.get_extra_info("peername")
     if isinstance(peer, tuple) and len(peer) >= 2:
         with contextlib.suppress(ValueError):
-            return Address(_read_host(peer[0].partition("%")[0]), peer[1])
+            return Address(ipaddress.ip_address(peer[0].partition("%")[0]), peer[1])
     return None
 
 

@@ -14,7 +14,6 @@ rules of its own has :data:`DEFAULT_ACCESS`.
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +58,6 @@ READ_ONLY = frozenset(
     }
 )
 
-_MOST_HOSTS = 256  # about which a server's rules were asked, and whose answers are remembered
 _TELLING = frozenset({"log-level"})  # without arguments they only tell what is set: that is not what is denied
 _REQUEST = re.compile(r"[A-Za-z][A-Za-z0-9-]*", re.ASCII)
 # Short names of what a subject consists of (RFC 4514), by the long ones that Python's ssl gives.
@@ -183,8 +181,6 @@ class Access:
             EVERYTHING if rule.allow is None and not rule.deny else Permission(rule.allow, rule.deny)
             for rule in self.rules
         ]
-        # Rules are asked once about each of the last hosts: that takes 5 us, of the 150 that a connection costs.
-        self._decide = functools.lru_cache(_MOST_HOSTS)(self._look)
 
     def permission(self, address: Address | None, peercert: Mapping[str, Any] | None) -> Permission | None:
         """Return what a client may ask, or None for one that is to be turned away.
@@ -194,9 +190,7 @@ class Access:
             peercert: its verified certificate as ``ssl.SSLSocket.getpeercert`` gives it; None or empty without one.
         """
         certificate = frozenset(_pairs(peercert)) if peercert else frozenset()
-        return self._decide(None if address is None else host_of(address), certificate)
-
-    def _look(self, host: Host | None, certificate: frozenset[tuple[str, str]]) -> Permission | None:
+        host = None if address is None else host_of(address)
         for rule, permission in zip(self.rules, self._permissions, strict=True):
             if rule.fits(host, certificate):
                 return None if rule.allow is not None and not rule.allow else permission
