@@ -13,16 +13,13 @@ from katcp_aio.testing import FakeDevice, FakeSensor
 
 __all__ = []
 
+pytestmark = pytest.mark.usefixtures("time_flies")
+
 BANNERS = {
     "4.0": ["#version 75dde9d", "#build-state 2026-11-22T11:07:03"],
     "5.0-M": ["#version-connect katcp-library 75dde9d-dirty 2026-11", "#version-connect katcp-protocol 5.0-M"],
 }
 STRATEGIES = (b"none", b"auto", b"event", b"period", b"differential")
-
-
-@pytest.fixture(autouse=True)
-def _time_flies(manual_clock):
-    manual_clock.auto = True
 
 
 class Board:

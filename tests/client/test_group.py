@@ -17,6 +17,8 @@ from katcp_aio.model.sensor import Sensor
 from katcp_aio.server.device import DeviceServer
 from katcp_aio.testing import FakeDevice, FakeSensor
 
+pytestmark = pytest.mark.usefixtures("time_flies")
+
 
 class Many(DeviceServer):
     VERSION = "many-1.0"
@@ -26,11 +28,6 @@ class Many(DeviceServer):
         super().__init__()
         for number in range(1000):
             self.sensors.add(Sensor(int, f"s.{number:04}", "One of many", default=number)).value = number
-
-
-@pytest.fixture(autouse=True)
-def _time_flies(manual_clock):
-    manual_clock.auto = True
 
 
 @contextlib.asynccontextmanager

@@ -24,6 +24,8 @@ from katcp_aio.testing import FakeDevice, FakeSensor, connect_in_memory
 
 __all__ = []
 
+pytestmark = pytest.mark.usefixtures("time_flies")
+
 
 class Mode(enum.Enum):
     IDLE = 1
@@ -58,11 +60,6 @@ class Pump(MetadataRequests, DeviceServer):
 
 def rate(rack="3", **more):
     return Sensor(float, "rate", labels={"rack": rack}, set_by="set-rate", **more)
-
-
-@pytest.fixture(autouse=True)
-def _time_flies(manual_clock):
-    manual_clock.auto = True
 
 
 @contextlib.asynccontextmanager

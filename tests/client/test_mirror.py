@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
+from tests.client.scripted import settle
 
 from katcp_aio.client.device import DeviceClient
 from katcp_aio.client.mirror import SensorMirror
@@ -13,10 +14,7 @@ from katcp_aio.model.sensor import Sensor
 from katcp_aio.model.sensorset import SensorSet
 from katcp_aio.testing import FakeDevice, FakeSensor
 
-
-@pytest.fixture(autouse=True)
-def _time_flies(manual_clock):
-    manual_clock.auto = True
+pytestmark = pytest.mark.usefixtures("time_flies")
 
 
 def table():
@@ -37,10 +35,6 @@ async def mirrored(sensors=None, **options):
             async with client:
                 await settle()
                 yield fake, client, here, mirror
-
-
-async def settle():
-    await asyncio.get_running_loop().clock.settle()
 
 
 async def test_shows_what_the_device_has_and_follows_it():

@@ -16,15 +16,12 @@ from katcp_aio.server.device import DeviceServer
 from katcp_aio.server.metadata import MetadataRequests
 from katcp_aio.testing import FakeDevice, FakeSensor
 
+pytestmark = pytest.mark.usefixtures("time_flies")
+
 
 class Gateway(DeviceServer):
     VERSION = "gateway-1.0"
     BUILD_STATE = "gateway-1.0.0"
-
-
-@pytest.fixture(autouse=True)
-def _time_flies(manual_clock):
-    manual_clock.auto = True
 
 
 @contextlib.asynccontextmanager

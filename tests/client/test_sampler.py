@@ -1,39 +1,23 @@
 """What becomes of wishes when the device is slow, silent or gone."""
 
 import asyncio
-import contextlib
 
 import pytest
+from tests.client import scripted
+from tests.client.scripted import asked, settle
 
-from katcp_aio.client.device import DeviceClient
 from katcp_aio.errors import FailReply, RequestTimeout, UsageError
 from katcp_aio.limits import Limits
 from katcp_aio.model.reading import Status
-from katcp_aio.testing import FakeDevice, FakeSensor
+from katcp_aio.testing import FakeSensor
+
+pytestmark = pytest.mark.usefixtures("time_flies")
 
 
-@pytest.fixture(autouse=True)
-def _time_flies(manual_clock):
-    manual_clock.auto = True
-
-
-async def settle():
-    await asyncio.get_running_loop().clock.settle()
-
-
-@contextlib.asynccontextmanager
-async def pair(protocol="5.1-MITB", count=2, **options):
+def pair(protocol="5.1-MITB", count=2, **options):
     """Yield a scripted device with sensors s0, s1, ..., and a client that knows it."""
-    sensors = {f"s{number}": FakeSensor("integer", number) for number in range(count)}
-    async with (
-        FakeDevice(protocol, sensors=sensors) as fake,
-        DeviceClient("fake", connector=fake.connector, **options) as device,
-    ):
-        yield fake, device
-
-
-def asked(fake, name):
-    return [[a.decode() for a in request.arguments] for request in fake.requests.requests(name)]
+    table = {f"s{number}": FakeSensor("integer", number) for number in range(count)}
+    return scripted.pair(protocol, table=table, **options)
 
 
 async def test_a_device_that_does_not_answer_is_asked_again_later():
