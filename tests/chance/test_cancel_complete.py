@@ -1,11 +1,17 @@
 """The sweep forgets nothing: whatever public objects have to be awaited is awaited by some case, seen as it runs."""
 
 import asyncio
-import functools
 import inspect
 import sys
 
-from tests.chance import test_cancel_client, test_cancel_kit, test_cancel_server
+from tests.chance import (
+    test_cancel_client,
+    test_cancel_device,
+    test_cancel_files,
+    test_cancel_group,
+    test_cancel_kit,
+    test_cancel_server,
+)
 
 import katcp_aio
 import katcp_aio.connection
@@ -15,6 +21,14 @@ from katcp_aio.testing import ManualClock
 
 __all__ = []
 
+SWEEPS = (
+    test_cancel_client,
+    test_cancel_device,
+    test_cancel_files,
+    test_cancel_group,
+    test_cancel_kit,
+    test_cancel_server,
+)
 MODULES = (katcp_aio, katcp_aio.testing, katcp_aio.connection)
 GIVEN = (Stream,)  # what public methods return, and users await
 SPECIAL = ("__aenter__", "__aexit__", "__anext__")
@@ -76,12 +90,9 @@ def seen_in(case, codes, *, auto):
 def test_every_public_awaitable_has_a_case():
     codes = public()
     seen = set()
-    for name in test_cancel_client.CASES:
-        seen |= seen_in(functools.partial(test_cancel_client.played, name, "5.1"), codes, auto=True)
-    for name, case in test_cancel_server.CASES.items():
-        seen |= seen_in(case, codes, auto=name not in test_cancel_server.ON_TCP)
-    for name, case in test_cancel_kit.CASES.items():
-        seen |= seen_in(case, codes, auto=name not in test_cancel_kit.BY_HAND)
+    for module in SWEEPS:
+        for name, case in module.CASES.items():
+            seen |= seen_in(case, codes, auto=name not in module.CASES.by_hand)
     elsewhere = tuple(ELSEWHERE)
     forgotten = sorted(name for code, name in codes.items() if code not in seen and not name.startswith(elsewhere))
     assert forgotten == []

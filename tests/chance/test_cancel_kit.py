@@ -4,24 +4,14 @@ import asyncio
 import contextlib
 
 import pytest
+from tests.chance.cases import Cases
 
 from katcp_aio import DeviceServer
 from katcp_aio.testing import FakeDevice, FakeSensor, FaultProxy, Peer, Recorder, memory_pair, serve
 
 __all__ = []
 
-CASES = {}
-BY_HAND = set()  # those in which nobody but the case moves the time
-
-
-def case(*, by_hand=False):
-    def note(function):
-        CASES[function.__name__] = contextlib.asynccontextmanager(function)
-        if by_hand:
-            BY_HAND.add(function.__name__)
-        return function
-
-    return note
+CASES = Cases()
 
 
 def later(seconds, function, *arguments):
@@ -57,7 +47,7 @@ async def answers(peer):
     assert (await peer.ask("?watchdog[7]"))[-1].ok
 
 
-@case()
+@CASES.add
 async def a_fake_device(clock):
     async def work():
         async with FakeDevice() as fake:
@@ -72,7 +62,7 @@ async def a_fake_device(clock):
     yield work, work
 
 
-@case(by_hand=True)
+@CASES.add_by_hand
 async def a_fake_device_on_tcp(clock):
     async def work():
         async with FakeDevice() as fake, on_tcp(await fake.listen()) as peer:
@@ -82,7 +72,7 @@ async def a_fake_device_on_tcp(clock):
     yield work, work
 
 
-@case()
+@CASES.add
 async def a_request_for_a_fake_device(clock):
     async with device(clock) as (fake, peer):
         later(1, peer.send, "?news[1]")
@@ -94,7 +84,7 @@ async def a_request_for_a_fake_device(clock):
         yield lambda: fake.received("news"), check
 
 
-@case()
+@CASES.add
 async def the_end_of_a_fake_device(clock):
     async with device(clock) as (fake, peer):
         fake.on("slow", delay=100)
@@ -109,7 +99,7 @@ async def the_end_of_a_fake_device(clock):
         yield fake.close, check
 
 
-@case()
+@CASES.add
 async def ask(clock):
     async with device(clock) as (fake, peer):
         fake.on("rows", informs=["a", "b"], delay=1)
@@ -121,7 +111,7 @@ async def ask(clock):
         yield lambda: peer.ask("?rows[1]"), check
 
 
-@case()
+@CASES.add
 async def what_is_asserted(clock):
     async with device(clock) as (fake, peer):
         fake.sensors["rate"] = FakeSensor("float", 2.5)
@@ -136,7 +126,7 @@ async def what_is_asserted(clock):
         yield work, work
 
 
-@case()
+@CASES.add
 async def lines(clock):
     async with device(clock) as (fake, peer):
         heard = []
@@ -154,7 +144,7 @@ async def lines(clock):
         yield work, check
 
 
-@case()
+@CASES.add
 async def a_message_that_is_expected(clock):
     async with device(clock) as (fake, peer):
         later(1, fake.send, "#before 1")
@@ -167,7 +157,7 @@ async def a_message_that_is_expected(clock):
         yield work, lambda: answers(peer)
 
 
-@case()
+@CASES.add
 async def the_end_of_a_connection(clock):
     async with device(clock) as (fake, peer):
         later(1, fake.end)
@@ -180,7 +170,7 @@ async def the_end_of_a_connection(clock):
         yield peer.end, check
 
 
-@case()
+@CASES.add
 async def close(clock):
     async with device(clock) as (fake, peer):
 
@@ -193,7 +183,7 @@ async def close(clock):
         yield peer.close, check
 
 
-@case()
+@CASES.add
 async def drain(clock):
     async with device(clock) as (fake, peer):
         fake.pause()
@@ -208,7 +198,7 @@ async def drain(clock):
         yield peer.drain, check
 
 
-@case()
+@CASES.add
 async def what_a_recorder_waits_for(clock):
     recorder = Recorder()
     for number in range(3):
@@ -220,7 +210,7 @@ async def what_a_recorder_waits_for(clock):
     yield lambda: recorder.wait(3), check
 
 
-@case()
+@CASES.add
 async def a_bad_network(clock):
     async with FakeDevice() as fake:
 
@@ -240,7 +230,7 @@ async def a_bad_network(clock):
         yield work, check
 
 
-@case(by_hand=True)
+@CASES.add_by_hand
 async def a_bad_network_on_tcp(clock):
     async with FakeDevice() as fake:
 
@@ -256,7 +246,7 @@ class Device(DeviceServer):
     BUILD_STATE = "device-1.0.2"
 
 
-@case()
+@CASES.add
 async def a_served_device(clock):
     server = Device(clock=clock)
 
@@ -271,7 +261,7 @@ async def a_served_device(clock):
     yield work, check
 
 
-@case()
+@CASES.add
 async def the_clients_of_a_served_device(clock):
     async with serve(Device(clock=clock)) as served:
         for _ in range(3):
@@ -291,7 +281,7 @@ async def the_clients_of_a_served_device(clock):
         yield work, check
 
 
-@case(by_hand=True)
+@CASES.add_by_hand
 async def time(clock):
     ticks = []
 
@@ -319,4 +309,4 @@ async def time(clock):
 
 @pytest.mark.parametrize("name", CASES)
 def test_whatever_waits_may_be_cancelled_where_it_waits(name, cancel_everywhere):
-    cancel_everywhere(CASES[name], auto=name not in BY_HAND)
+    cancel_everywhere(CASES[name], auto=name not in CASES.by_hand)

@@ -4,27 +4,16 @@ import asyncio
 import contextlib
 
 import pytest
+from tests.chance.cases import Cases
 
-from katcp_aio import Client, DeviceServer, Limits, RequestContext, Sensor, SensorSet, TimeSync
+from katcp_aio import DeviceServer, Limits, RequestContext, Sensor, SensorSet, TimeSync
 from katcp_aio.connection import connect
 from katcp_aio.testing import Peer, connect_in_memory, memory_pair, serve
 
 __all__ = []
 
 LIMITS = Limits(write_high=200, write_low=50)
-CASES = {}
-ON_TCP = set()
-
-
-def case(*, tcp=False):
-    def note(function):
-        made = contextlib.asynccontextmanager(function)
-        CASES[function.__name__] = made
-        if tcp:
-            ON_TCP.add(function.__name__)
-        return made
-
-    return note
+CASES = Cases()
 
 
 class Device(DeviceServer):
@@ -74,7 +63,7 @@ async def works(server):
     await peer.close()
 
 
-@case(tcp=True)
+@CASES.add_by_hand
 async def start_listening(clock):
     server = Device()
 
@@ -93,7 +82,7 @@ async def start_listening(clock):
     await server.stop()
 
 
-@case()
+@CASES.add
 async def start(clock):
     server = Device(clock)
 
@@ -106,7 +95,7 @@ async def start(clock):
     await server.stop()
 
 
-@case()
+@CASES.add
 async def stop(clock):
     async with serve(Device(clock)) as served:
         deaf, busy = served.peer(), served.peer()
@@ -127,7 +116,7 @@ async def stop(clock):
         yield served.server.stop, check
 
 
-@case()
+@CASES.add
 async def serve_forever(clock):
     async with serve(Device(clock)) as served:
         server = served.server
@@ -141,7 +130,7 @@ async def serve_forever(clock):
         yield server.serve_forever, check
 
 
-@case(tcp=True)
+@CASES.add_by_hand
 async def a_block(clock):
     server = Device()
 
@@ -157,7 +146,7 @@ async def a_block(clock):
     yield work, check
 
 
-@case()
+@CASES.add
 async def readings_of_a_sensor(clock):
     sensor = Sensor(int, "rate")
     stream = sensor.readings()
@@ -186,7 +175,7 @@ async def connection(clock):
         await made.close()
 
 
-@case()
+@CASES.add
 async def read(clock):
     async with connection(clock) as (_, made):
         replies = []
@@ -204,7 +193,7 @@ async def read(clock):
         yield work, check
 
 
-@case()
+@CASES.add
 async def listen(clock):
     async with connection(clock) as (_, made):
         replies = []
@@ -226,7 +215,7 @@ async def listen(clock):
         yield work, check
 
 
-@case()
+@CASES.add
 async def drain(clock):
     async with connection(clock) as (served, made):
         client = served.server.clients[0].connection
@@ -251,7 +240,7 @@ async def drain(clock):
         await asyncio.wait([reader])
 
 
-@case()
+@CASES.add
 async def close(clock):
     async with connection(clock) as (served, made):
         made.write(b"?slow[1]\n")
@@ -265,7 +254,7 @@ async def close(clock):
         yield made.close, check
 
 
-@case()
+@CASES.add
 async def wait_lost(clock):
     async with connection(clock) as (_, made):
         asyncio.get_running_loop().call_later(1, made.abort)
@@ -278,7 +267,7 @@ async def wait_lost(clock):
         yield made.wait_lost, check
 
 
-@case(tcp=True)
+@CASES.add_by_hand
 async def connect_over_tcp(clock):
     server = Device()
     async with server:
@@ -292,56 +281,7 @@ async def connect_over_tcp(clock):
         yield work, work
 
 
-@case(tcp=True)
-async def upload_to_a_port(clock):
-    taken, takers = [], set()
-
-    async def take(reader, writer):
-        takers.add(asyncio.current_task())
-        with contextlib.suppress(ConnectionError):
-            taken.append(await reader.read())
-        writer.close()
-
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    client = Client(host, port)
-
-    async def check():
-        assert await client.upload(port, b"firmware") == 8
-        assert taken[-1] == b"firmware"
-
-    yield lambda: client.upload(port, b"firmware"), check
-    server.close()
-    if takers:
-        await asyncio.wait(takers)
-
-
-@case(tcp=True)
-async def download_from_a_port(clock):
-    givers = set()
-
-    async def give(reader, writer):
-        givers.add(asyncio.current_task())
-        with contextlib.suppress(ConnectionError):
-            writer.write(b"memory")
-            writer.write_eof()
-            await reader.read()  # all that is opened is closed, or this never ends
-        writer.close()
-
-    server = await asyncio.start_server(give, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    client = Client(host, port)
-
-    async def check():
-        assert await client.download(port) == b"memory"
-
-    yield lambda: client.download(port), check
-    server.close()
-    if givers:
-        await asyncio.wait(givers)
-
-
-@case()
+@CASES.add
 async def the_state_of_the_clock(clock):
     sensors = SensorSet(clock=clock)
     sync = TimeSync(sensors, read=lambda: None)
@@ -356,7 +296,7 @@ async def the_state_of_the_clock(clock):
 
 @pytest.mark.parametrize("name", CASES)
 def test_whatever_waits_may_be_cancelled_where_it_waits(name, cancel_everywhere):
-    cancel_everywhere(CASES[name], auto=name not in ON_TCP)
+    cancel_everywhere(CASES[name], auto=name not in CASES.by_hand)
 
 
 @pytest.mark.parametrize("turns", range(0, 48, 3))
