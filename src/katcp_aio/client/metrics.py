@@ -9,15 +9,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..model.matching import selector
+from ..model.matching import Match, selector
 from ..reports import printable
 from .device import DeviceClient
 from .remote_sensor import RemoteSensor
 
 __all__ = ["metrics_text"]
 
-#: which sensors: a regular expression to be found in the name, with or without slashes around it, or a predicate
-Match = str | re.Pattern[str] | Callable[[RemoteSensor], object] | None
 Labels = Callable[[str, RemoteSensor], Mapping[str, str]]
 _Sample = tuple[Mapping[str, str], float]
 
@@ -32,7 +30,9 @@ _HELP = {
 }
 
 
-def metrics_text(devices: Mapping[str, DeviceClient], *, match: Match = None, labels: Labels | None = None) -> str:
+def metrics_text(
+    devices: Mapping[str, DeviceClient], *, match: Match[RemoteSensor] = None, labels: Labels | None = None
+) -> str:
     """Return what devices and their sensors read now, in the text format that Prometheus takes (version 0.0.4).
 
     Args:

@@ -6,12 +6,11 @@ change and become unreachable there as they do with the device.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, Self
 
 from ..errors import UsageError
-from ..model.matching import selector
+from ..model.matching import Match, selector
 from ..model.reading import Reading, Status
 from ..model.sensor import Sensor
 from ..model.sensorset import SensorSet
@@ -23,8 +22,6 @@ from .remote_sensor import RemoteSensor
 
 __all__ = ["SensorMirror"]
 
-#: which sensors: a regular expression to be found in the name, with or without slashes around it, or a predicate
-Match = str | re.Pattern[str] | Callable[[RemoteSensor], object] | None
 Rename = Callable[[str], str | Iterable[str] | None]
 Rewrite = Callable[[RemoteSensor, Reading[Any]], Reading[Any] | None]
 
@@ -55,7 +52,7 @@ class SensorMirror:
         sensors: SensorSet,
         *,
         prefix: str = "",
-        match: Match = None,
+        match: Match[RemoteSensor] = None,
         rename: Rename | None = None,
         rewrite: Rewrite | None = None,
         on_loss: Literal["unreachable", "remove"] = "unreachable",

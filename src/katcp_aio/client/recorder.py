@@ -18,13 +18,13 @@ import async_timeout
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import UsageError
 from ..limits import Limits
-from ..model.matching import selector
+from ..model.matching import Match, selector
 from ..model.reading import Reading, Status
 from ..reports import TroubleLog, logger
 from .backoff import Backoff
 from .device import DeviceClient
 from .link import reason_of
-from .metrics import Labels, Match
+from .metrics import Labels
 from .remote_sensor import RemoteSensor
 from .sinks import Recorded, Sink
 
@@ -90,7 +90,7 @@ class SensorRecorder:
         devices: Mapping[str, DeviceClient],
         sink: Sink,
         *,
-        match: Match = None,
+        match: Match[RemoteSensor] = None,
         labels: Labels | None = None,
         valid_only: bool | Collection[Status] = False,
         strategy: str | tuple[Any, ...] = "auto",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-__all__ = ["expression", "selector"]
+__all__ = ["Match", "expression", "selector"]
 
 
 class Named(Protocol):
@@ -18,6 +18,9 @@ class Named(Protocol):
 
 
 N = TypeVar("N", bound=Named)
+
+#: which of them: a regular expression to be found in the name, with or without slashes around it, or a predicate
+Match = str | re.Pattern[str] | Callable[[N], object] | None
 
 
 def expression(text: str) -> re.Pattern[str]:
@@ -33,7 +36,7 @@ def expression(text: str) -> re.Pattern[str]:
         raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
 
 
-def selector(match: str | re.Pattern[str] | Callable[[N], object] | None) -> Callable[[N], object]:
+def selector(match: Match[N]) -> Callable[[N], object]:
     """Return the predicate that ``match`` stands for, an expression or the predicate itself; None stands for all.
 
     Raises:

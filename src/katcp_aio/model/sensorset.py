@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from .. import reports
 from ..clock import SYSTEM_CLOCK, Clock
-from .matching import selector
+from . import matching
 from .sensor import Sensor
 
 __all__ = ["ChangeCallback", "Match", "SensorSet"]
@@ -24,8 +23,7 @@ S = TypeVar("S", bound=Sensor[Any])
 
 #: is told of each change: ``callback(name, old, new)``; old None: added; new None: removed; neither: replaced
 ChangeCallback = Callable[[str, Sensor[Any] | None, Sensor[Any] | None], object]
-#: which sensors: a regular expression to be found in the name, with or without slashes around it, or a predicate
-Match = str | re.Pattern[str] | Callable[[Sensor[Any]], object] | None
+Match = matching.Match[Sensor[Any]]  #: which sensors
 
 
 class SensorSet(Mapping[str, Sensor[Any]]):
@@ -127,7 +125,7 @@ class SensorSet(Mapping[str, Sensor[Any]]):
         Raises:
             ValueError: a text that is no regular expression.
         """
-        wanted = selector(match)
+        wanted = matching.selector(match)
         return [sensor for sensor in self._sensors.values() if wanted(sensor)]
 
     def on_change(self, callback: ChangeCallback) -> None:
