@@ -94,7 +94,7 @@ async def test_a_group_is_filtered_and_labelled():
             '{device="m000",sensor="rate",antenna="M000",units=""} 2.5',
             '{device="m001",sensor="rate",antenna="M001",units=""} 2.5',
         ]
-        for label in ("0x", "a-b", "", "device"):
+        for label in ("0x", "a-b", "", "device", "sensor", "state", "status"):
             with pytest.raises(ValueError, match="is no name for a further label"):
                 metrics_text({"m000": one}, labels=lambda *_, label=label: {label: "x"})
         with pytest.raises(ValueError, match="no regular expression"):

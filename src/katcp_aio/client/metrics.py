@@ -42,7 +42,8 @@ def metrics_text(
             where both have one of the same name, this one counts.
 
     Raises:
-        ValueError: ``match`` is no regular expression, or a label has a name that Prometheus does not take.
+        ValueError: ``match`` is no regular expression, or a label has a name that Prometheus does not take, or that the
+            lines have themselves: device, sensor, state, status.
     """
     wanted = selector(match)
     families: dict[str, list[_Sample]] = {name: [] for name in _HELP}
@@ -51,7 +52,7 @@ def metrics_text(
         for sensor in filter(wanted, device.matching()):
             head = {"device": name, "sensor": sensor.name}
             more = {} if labels is None else labels(name, sensor)
-            if unfit := [label for label in more if label in head or not _LABEL.fullmatch(label)]:
+            if unfit := [label for label in more if label in _OWN or not _LABEL.fullmatch(label)]:
                 raise ValueError(f"{unfit[0]!r} is no name for a further label")
             own = {label: text for label, text in sensor.labels.items() if label not in _OWN}
             for family, label, value in _samples(sensor):
