@@ -349,7 +349,8 @@ class Client(SidePorts):
     async def informs(self, name: str) -> AsyncIterator[Stream[Message]]:
         """Collect the informs ``name`` from now on, to be read by ``async for`` inside the block.
 
-        It ends with the client. At most ``Limits.max_readings`` wait; beyond, the oldest are counted in ``.dropped``.
+        It ends with the client. At most ``Limits.max_readings`` wait; then the oldest is dropped and counted
+        in ``.dropped``.
         """
         stream: Stream[Message] = Stream(self.limits.max_readings)
         cancel = self.on_inform(name, stream.push)

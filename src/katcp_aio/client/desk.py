@@ -23,7 +23,7 @@ from ..limits import Limits
 from ..reports import TroubleLog
 from ..wire.dialect import Dialect
 from ..wire.message import Message, MessageType, write_line
-from ..wire.values import TypeRegistry, registry
+from ..wire.values import TypeRegistry
 from .informs import InformTable
 from .negotiation import ASSUMED
 from .pending import Pending
@@ -72,7 +72,7 @@ class Desk:
     )
 
     def __init__(
-        self, device: str, informs: InformTable, trouble: TroubleLog, limits: Limits, types: TypeRegistry = registry
+        self, device: str, informs: InformTable, trouble: TroubleLog, limits: Limits, types: TypeRegistry
     ) -> None:
         self.device = device
         self.limits = limits

@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..model.reading import Reading, Status
 from ..model.stream import Stream
 from ..reports import printable
-from ..wire.values import TypeRegistry, registry
+from ..wire.values import TypeRegistry
 from .wishes import Loan, Sampling
 
 __all__ = ["Condition", "Readings", "is_met", "wait_for"]
@@ -52,7 +52,7 @@ class Source(Protocol):
         """Stop that."""
 
 
-def is_met(condition: Condition, reading: Reading[Any], types: TypeRegistry = registry) -> bool:
+def is_met(condition: Condition, reading: Reading[Any], types: TypeRegistry) -> bool:
     """Return whether a reading meets a condition; one without a valid value can meet a :class:`Status` only."""
     if isinstance(condition, Status):
         return reading.status is condition
@@ -96,7 +96,7 @@ class _Waiter:
 
 
 async def wait_for(
-    source: Source, borrow: Borrow, condition: Condition, timeout: float | None, types: TypeRegistry = registry
+    source: Source, borrow: Borrow, condition: Condition, timeout: float | None, types: TypeRegistry
 ) -> Reading[Any]:
     """Wait until ``source`` meets ``condition``; see :meth:`RemoteSensor.wait_for`."""
     waiter = _Waiter(source, condition, types)

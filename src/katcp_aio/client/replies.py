@@ -71,7 +71,7 @@ def telling_log(log: Iterable[Message]) -> tuple[Message, ...]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _decoder(annotation: Any, dialect: Dialect, types: TypeRegistry = registry) -> Callable[[bytes], Any]:
+def _decoder(annotation: Any, dialect: Dialect, types: TypeRegistry) -> Callable[[bytes], Any]:
     # Lenient: what devices in use send is theirs to choose, and a client that refuses it is of no use to anybody.
     return types.resolve(annotation).decoder(dialect, lenient=True)
 
@@ -106,8 +106,6 @@ def encode_values(
         TypeError: a value of a type that has no KATCP data type.
         ValueError: a value outside its type.
     """
-    if not values:
-        return ()
     seconds = dialect.time_scale == 1.0
     if seconds and types is registry:
         return Message.request(name, *values).arguments  # the quickest way to encode what is plain
@@ -141,6 +139,6 @@ def _scale(arguments: Sequence[bytes], index: int, convert: Callable[[float], by
             yield argument
             continue
         try:
-            yield convert(_decoder(float, _SECONDS)(argument))
+            yield convert(_decoder(float, _SECONDS, registry)(argument))
         except (ValueError, OverflowError):
             yield argument

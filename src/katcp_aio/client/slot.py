@@ -17,12 +17,12 @@ from ..wire.dialect import Dialect
 from ..wire.message import Message, MessageType
 from .replies import Reply
 
-__all__ = ["Sink", "Slot"]
+__all__ = ["InformSink", "Slot"]
 
 _TAKEN = Reply(Message(MessageType.REPLY, "taken"))  # an outcome that its caller has
 
 
-class Sink(Protocol):
+class InformSink(Protocol):
     """Takes informs as they come, instead of the list that goes with the reply."""
 
     def push(self, inform: Message, /) -> bool:
@@ -84,7 +84,7 @@ class Slot:
         dialect: Dialect,
         timeout: float = math.inf,
         deadline: float = math.inf,
-        sink: Sink | None = None,
+        sink: InformSink | None = None,
     ) -> None:
         self._loop = loop
         self.name = name

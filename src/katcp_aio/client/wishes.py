@@ -14,7 +14,7 @@ from typing import NamedTuple
 import attrs
 
 from ..wire.dialect import Dialect
-from ..wire.values import TypeRegistry, registry
+from ..wire.values import TypeRegistry
 from .replies import encode_values
 
 __all__ = ["NONE", "Loan", "Sampling", "Wishes", "batches"]
@@ -26,7 +26,7 @@ class Sampling(NamedTuple):
     strategy: str
     params: tuple[object, ...] = ()
 
-    def check(self, dialect: Dialect, types: TypeRegistry = registry) -> None:
+    def check(self, dialect: Dialect, types: TypeRegistry) -> None:
         """Raise TypeError or ValueError for a parameter that cannot be written, at the line that gives it."""
         encode_values("sensor-sampling", ("", self.strategy, *self.params), dialect, types)
         hash(self.params)  # wishes are told apart by them
