@@ -101,6 +101,8 @@ class SensorRecorder:
     ) -> None:
         if attempts < 1:
             raise ValueError(f"{attempts} attempts to write a batch")
+        if not flush_interval > 0:  # nor NaN
+            raise ValueError(f"{flush_interval:g} s between two writes")
         self._backoff = Backoff(initial=flush_interval, longest=max(flush_interval, _LONGEST_WAIT), randomness=0)
         self._devices = devices
         self._sink = sink
