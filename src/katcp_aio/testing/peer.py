@@ -156,6 +156,10 @@ class Peer(asyncio.Protocol):
 
         Args:
             values: what follows ``ok``, compared as the wire has it; ``...`` as in :func:`~.recorder.matches`.
+
+        Raises:
+            AssertionError: the reply is another.
+            EOFError, TimeoutError: as :meth:`ask`.
         """
         reply = (await self.ask(request, timeout=timeout))[-1]
         if not matches(reply, MessageType.REPLY, reply.name, ("ok", *(values or (...,)))):
@@ -170,6 +174,10 @@ class Peer(asyncio.Protocol):
         Args:
             text: to be found in what the device says of it.
             code: ``"fail"``, ``"invalid"``, or one of the device's own.
+
+        Raises:
+            AssertionError: the reply is another.
+            EOFError, TimeoutError: as :meth:`ask`.
         """
         reply = (await self.ask(request, timeout=timeout))[-1]
         said = b" ".join(reply.arguments[1:])
@@ -180,7 +188,12 @@ class Peer(asyncio.Protocol):
     async def assert_sensor(
         self, name: str, value: object, status: str | Status = Status.NOMINAL, *, timeout: float = PATIENCE
     ) -> None:
-        """Poll a sensor, and fail unless it reads ``value``, compared as the wire has it, with that status."""
+        """Poll a sensor, and fail unless it reads ``value``, compared as the wire has it, with that status.
+
+        Raises:
+            AssertionError: it reads something else, or there is none.
+            EOFError, TimeoutError: as :meth:`ask`.
+        """
         *rows, reply = await self.ask(Message.request("sensor-value", name), timeout=timeout)
         word = status.value if isinstance(status, Status) else status
         wanted = (..., 1, name, word, value)

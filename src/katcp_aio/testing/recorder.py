@@ -151,6 +151,9 @@ class Recorder:
 
         Args:
             status: None for any.
+
+        Raises:
+            AssertionError: none did; it tells those that came.
         """
         readings: list[Reading[Any]] = self.readings(sensor)
         word = status.value if isinstance(status, Status) else status
