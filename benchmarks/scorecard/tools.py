@@ -183,7 +183,7 @@ def random_order(_side: str) -> list[Figure]:
         longest = max(longest, time.monotonic() - began)
     together = {key: sum((one[key] for one in found), start=type(found[0][key])()) for key in found[0] if key != "text"}
     return [
-        Figure("runs", len(found), note=f"by seeds {', '.join(map(str, seeds))}; twenty are nox -s flakes"),
+        Figure("runs", len(found), note=f"by seeds {', '.join(map(str, seeds))}; nox -s flakes has more"),
         *counts(together),
         Figure("longest run", longest, "s", at_most=120),
     ]
