@@ -184,7 +184,9 @@ class Sampler:
             try:
                 reply = await self._client.request("sensor-value", *name, timeout=self._timeout)
             except RequestError as error:
-                self._client.trouble.tell("first value", "no first value of %s: %s", name or "the sensors", error)
+                self._client.trouble.tell(
+                    "first value", "no first value of %s: %s", "".join(name) or "the sensors", error
+                )
                 return
             for inform in reply.informs:
                 self._table.take(inform)
