@@ -62,7 +62,7 @@ def run_all(wanted: list[str], without: set[str]) -> dict[str, dict[str, Result]
     """Run rows in order, one after another; those that measure no time, at once. Sides in ``without`` sit out."""
     results: dict[str, dict[str, Result]] = {name: {} for name in wanted}
     at_once = [name for name in wanted if name in WAITING]
-    for batch in [at_once] * bool(at_once) + [[name] for name in wanted if name not in WAITING]:
+    for batch in [at_once, *([name] for name in wanted if name not in WAITING)]:
         turns = [(ROWS[name], side) for name in batch for side in ROWS[name].sides if side not in without]
         with ThreadPoolExecutor(4 if batch is at_once else 1) as pool:
             try:
