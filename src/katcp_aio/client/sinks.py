@@ -6,6 +6,7 @@ used again, by one recorder at a time, to add to what is there.
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import csv
 import io
@@ -49,15 +50,20 @@ class Sink(Protocol):
         """Let go of what is open. Called once, after the last batch, which may have been cancelled."""
 
 
-class _FileSink:
+class _FileSink(abc.ABC):
     """Writes in a thread, one batch at a time: one that was cancelled may still be on its way to the disk."""
-
-    _write: Callable[[Sequence[Recorded]], None]
-    _close: Callable[[], None]
 
     def __init__(self, path: str | Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+
+    @abc.abstractmethod
+    def _write(self, readings: Sequence[Recorded]) -> None:
+        """Add the readings, all or none; opens the file if it is not open."""
+
+    @abc.abstractmethod
+    def _close(self) -> None:
+        """Close the file if it is open."""
 
     async def write(self, readings: Sequence[Recorded]) -> None:
         """Add the readings to the file. OSError, sqlite3.Error: none of them was written."""
