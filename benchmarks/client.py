@@ -67,7 +67,8 @@ def informs(side: str, settings: Settings) -> Figures:
 def values(side: str, settings: Settings) -> Figures:
     with against(f"{side}:Client", settings, SENSORS) as (_, client):
         while True:
-            yield {"rate": 1 / client.call("values")}
+            got = client.call("values", seconds=settings.seconds)
+            yield {"rate": got["sensors"] / got["seconds"]}
 
 
 @measure(
