@@ -86,6 +86,9 @@ class Limits:
     negotiate_timeout: float = _bound(2.0, "seconds to wait for the device to say what protocol it speaks")
     max_pending: int = _count(10_000, "requests of one client that wait for a reply; more: UsageError")
     max_informs: int = _count(1_000_000, "informs kept for one reply; more: ReplyTooLong")
+    write_piece: int = _count(
+        1400, "bytes of requests, about a packet, gathered in a loop turn; more: sent, and the device can begin"
+    )
     late_timeout: float = _bound(
         5.0, "seconds that the missing reply to a request given up may hold up the next; longer: connected anew"
     )

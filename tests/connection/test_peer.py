@@ -35,9 +35,9 @@ class Notes(asyncio.Transport):
         return True
 
 
-def noted():
+def noted(**options):
     """Return a connection and the transport that notes what it writes."""
-    protocol, transport = ConnectionProtocol(Limits()), Notes()
+    protocol, transport = ConnectionProtocol(Limits(), **options), Notes()
     protocol.connection_made(transport)
     return protocol.connection, transport
 
@@ -163,6 +163,18 @@ async def test_much_output_does_not_wait_for_the_end_of_the_turn():
     assert transport.writes == []
     connection.write(line)
     assert transport.writes == [line * 2]
+
+
+async def test_a_piece_may_be_smaller():
+    connection, transport = noted(piece=10)
+    connection.write(b"#x 123\n")
+    connection.write(b"#x\n")
+    assert transport.writes == []
+    connection.write(b"#y\n")
+    connection.write(b"#z\n")
+    assert transport.writes == [b"#x 123\n#x\n#y\n"]
+    await asyncio.sleep(0)
+    assert transport.writes[1:] == [b"#z\n"]
 
 
 async def test_writing_to_a_connection_that_ended_is_dropped(join, manual_clock):

@@ -82,6 +82,18 @@ def test_what_a_system_has_by_itself_is_not_taken_for_what_was_handed_on(monkeyp
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
+async def test_a_client_sends_more_than_a_packet_before_its_turn_is_over():
+    """So that the device begins to answer the first of many requests while the others are still being made."""
+    async with listening() as (listener, address):
+        client = await connect(*address, limits=Limits(write_piece=50))
+        server = await listener.connections.get()
+        for connection, left in (client, 20), (server, 80):
+            for _ in range(4):
+                connection.write(b"#x 890123456789 901\n")
+            assert connection.backlog == left
+            connection.abort()
+
+
 async def test_both_ends_know_each_other():
     async with listening() as (listener, (host, port)):
         client = await connect(host, port)

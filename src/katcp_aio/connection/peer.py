@@ -30,8 +30,9 @@ class Connection:
     Args:
         limits: its bounds.
         max_line: bytes of one line that the peer sends; ``limits.max_line`` unless given.
-        max_backlog: a peer that leaves more bytes than this unread is aborted, the longest single write besides;
-            None for no bound. A client has none: it may have to send a device many megabytes at once.
+        max_backlog: a peer that leaves more bytes than this unread is aborted, the longest single write besides; None,
+            as for a client, which may have to send a device many megabytes at once: no bound.
+        piece: bytes above which output is not gathered further but sent; ``limits.write_high`` unless given.
 
     Attributes:
         description: the peer, for people: ``127.0.0.1:5000``.
@@ -51,7 +52,6 @@ class Connection:
         "_drained",
         "_gathering",
         "_gone",
-        "_high",
         "_large",
         "_listener",
         "_loop",
@@ -60,6 +60,7 @@ class Connection:
         "_out",
         "_parser",
         "_peer_ended",
+        "_piece",
         "_reader",
         "_reading",
         "_sink",
@@ -86,6 +87,7 @@ class Connection:
         limits: Limits,
         max_line: int | None = None,
         max_backlog: int | None = None,
+        piece: int | None = None,
     ) -> None:
         self.limits = limits
         self.description = name_peer(writer)
@@ -93,13 +95,11 @@ class Connection:
         self.reason: str | None = None
         self.error: Exception | None = None
         self._loop = asyncio.get_running_loop()
-        self._reader = reader
-        self._writer = writer
+        self._reader, self._writer = reader, writer
         self._reading = cast("asyncio.Transport", writer.transport)  # the same: a StreamWriter shows half of it
         self._parser = MessageParser(limits.max_line if max_line is None else max_line, limits.max_arguments)
-        self._chunk = min(limits.parse_chunk, limits.read_chunk)
-        self._large = limits.read_chunk
-        self._high = limits.write_high
+        self._chunk, self._large = min(limits.parse_chunk, limits.read_chunk), limits.read_chunk
+        self._piece = limits.write_high if piece is None else piece
         self._max_backlog = max_backlog
         self._allowance = 0  # bytes of the longest write since the peer last fell behind
         self._sink: Callable[[list[Message | MalformedMessage]], bool] | None = None  # who listens
@@ -204,7 +204,7 @@ class Connection:
         if not self._gathering:
             self._gathering = True
             self._loop.call_soon(self.flush)
-        elif self._size > self._high:
+        elif self._size > self._piece:
             self._flush()
 
     def send(self, *messages: Message) -> None:
@@ -231,7 +231,7 @@ class Connection:
         # join and one write: writelines() has lost data in several versions of asyncio, and costs a send for each line
         out = self._out
         data = out[0] if len(out) == 1 else b"".join(out)
-        if (self.paused or self._size > self._high) and self._max_backlog is not None:
+        if (self.paused or self._size > self._piece) and self._max_backlog is not None:
             self._check_backlog(max(map(len, out)), self._max_backlog)
         out.clear()
         self._size = 0

@@ -43,6 +43,7 @@ class ConnectionProtocol(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol)
         limits: bounds of the connection.
         max_line: bytes of one line; ``limits.max_line`` unless given.
         max_backlog: bytes that the peer may leave unread, see :class:`Connection`; None for no bound.
+        piece: bytes that are sent before the turn is over; ``limits.write_high`` unless given.
         on_connection: called with the connection as soon as it is made.
     """
 
@@ -52,6 +53,7 @@ class ConnectionProtocol(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol)
         *,
         max_line: int | None = None,
         max_backlog: int | None = None,
+        piece: int | None = None,
         on_connection: Callable[[Connection], None] | None = None,
     ) -> None:
         # The reader holds twice its limit at the most before it stops the transport.
@@ -60,12 +62,18 @@ class ConnectionProtocol(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol)
         self._limits = limits
         self._max_line = max_line
         self._max_backlog = max_backlog
+        self._piece = piece
         self._on_connection = on_connection
         self.connection: Connection | None = None
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connection = Connection(
-            reader, writer, limits=self._limits, max_line=self._max_line, max_backlog=self._max_backlog
+            reader,
+            writer,
+            limits=self._limits,
+            max_line=self._max_line,
+            max_backlog=self._max_backlog,
+            piece=self._piece,
         )
         prepare_socket(writer.get_extra_info("socket"), self._limits)
         if self._on_connection is not None:
@@ -130,7 +138,7 @@ async def connect(
     loop = asyncio.get_running_loop()
 
     def protocol_factory() -> ConnectionProtocol:
-        return ConnectionProtocol(limits, max_line=limits.max_reply_line)
+        return ConnectionProtocol(limits, max_line=limits.max_reply_line, piece=limits.write_piece)
 
     async with async_timeout.timeout(limits.connect_timeout):
         if path is not None:
