@@ -34,8 +34,8 @@ CEILINGS = {
     "parsed message": 10,
     "sensor-status inform built and formatted": 19,
     "reply built and formatted": 14,
-    "client's request in flight": 39,
-    "client's request, one after another": 55,
+    "client's request in flight": 36,
+    "client's request, one after another": 52,
     "inform given to a callback": 14,
     "update of a followed sensor": 18,
 }

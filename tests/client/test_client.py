@@ -219,11 +219,13 @@ async def test_wrong_calls_raise_where_they_are_made(client):
     assert not client.trouble.counts
 
 
-async def test_too_many_requests_are_a_usage_error(fake_device):
-    async with make(fake_device, limits=Limits(max_pending=2)) as client:
+@pytest.mark.parametrize("ids", [True, False])
+async def test_too_many_requests_are_a_usage_error(fake_device, ids):
+    protocol = "5.1-MI" if ids else "5.1-M"
+    async with make(fake_device, protocol=protocol, limits=Limits(max_pending=2)) as client:
         fake_device.on("hang", reply=None)
         waiting = [asyncio.create_task(client.request("hang")) for _ in range(2)]
-        await fake_device.received("hang", 2)
+        await fake_device.received("hang", 2 if ids else 1)
         with pytest.raises(UsageError, match="2 requests"):
             await client.request("watchdog")
     for task in waiting:

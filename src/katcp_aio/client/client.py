@@ -21,13 +21,13 @@ from ..limits import Limits
 from ..model.stream import Stream
 from ..reports import TroubleLog, logger
 from ..wire.dialect import Dialect, parse_version
-from ..wire.message import Message, MessageType
+from ..wire.message import Message
 from ..wire.values import TypeRegistry, registry
 from .backoff import Backoff
 from .desk import Desk
 from .informs import InformTable, inform_methods, typed_callback
 from .link import Link, reason_of
-from .replies import Reply, decode_values, in_seconds, reply_error
+from .replies import Reply, decode_values
 from .sideport import SidePorts
 from .slot import Slot
 from .states import Lifecycle, State
@@ -288,13 +288,15 @@ class Client(SidePorts):
             timeout = self.timeout_hints.get(name) or self.timeout
         slot = self._desk.submit(name, args, timeout)
         try:
-            reply = self._checked(slot, await slot, check=check)
+            await slot
         finally:
             if slot.outcome is None:  # cancelled, or thrown out otherwise
                 self._desk.give_up(slot)
+        # Not kept here: an error would hold this frame, and the frame the error, until a collection.
+        reply = slot.outcome if isinstance(slot.outcome, Reply) else slot.reply(check=check)
         if returns is None:
             return reply
-        return decode_values(_request(slot), reply.message, returns, slot.dialect, self.types)
+        return decode_values(slot.request, reply.message, returns, slot.dialect, self.types)
 
     def stream(self, name: str, *args: object, timeout: float | Default | None = DEFAULT) -> InformStream:
         """Make a request and read its informs as they come; raises as :meth:`request`, while reading.
@@ -313,22 +315,7 @@ class Client(SidePorts):
             limit = self.timeout_hints.get(name) or self.timeout if timeout is DEFAULT else timeout
             return desk.submit(name, args, limit, mailbox)
 
-        return InformStream(submit, self._checked, desk.give_up, desk.notice)
-
-    def _checked(self, slot: Slot, outcome: Reply | Exception, *, check: bool = True) -> Reply:
-        """Return the reply of a request that has its outcome, or raise what it is instead."""
-        if isinstance(outcome, Exception):
-            slot.forget()
-            try:
-                raise outcome
-            finally:
-                del outcome  # else the traceback's frames would hold the error, and the error them, until a collection
-        message = outcome.message
-        if check and not (message.arguments and message.arguments[0] == b"ok"):
-            raise reply_error(_request(slot), message, slot.informs, slot.log, self.description)
-        if slot.dialect.time_scale != 1.0:
-            return Reply(in_seconds(message, slot.dialect), slot.informs)
-        return outcome
+        return InformStream(submit, desk.give_up, desk.notice)
 
     # Informs
 
@@ -390,8 +377,3 @@ class Client(SidePorts):
                 if predicate is None or predicate(inform):
                     return inform
         raise NotConnected(f"closed while waiting for #{name}", device=self.description)
-
-
-def _request(slot: Slot) -> Message:
-    """Return the request as it was sent."""
-    return Message(MessageType.REQUEST, slot.name, slot.arguments, slot.mid)

@@ -27,7 +27,7 @@ from ..wire.values import TypeRegistry
 from .informs import InformTable
 from .negotiation import ASSUMED
 from .pending import Pending
-from .replies import Reply, encode_values, telling_log
+from .replies import Reply, encode_values, in_seconds, reply_error, telling_log
 from .slot import Slot
 from .stream import Mailbox
 
@@ -128,7 +128,7 @@ class Desk:
         """Take note that the connection has ended: what was sent fails, what is queued waits for the next one."""
         self._connection = None
         for slot in self._pending.lose():
-            self._finish(slot, ConnectionLost(reason, device=self.device, request=_message(slot)))
+            self._finish(slot, ConnectionLost(reason, device=self.device, request=slot.request))
         self.notice()
 
     def shut(self, reason: str, refusal: Exception) -> None:
@@ -138,7 +138,7 @@ class Desk:
         queue = self._pending.queue
         while queue:
             slot, _ = queue.popitem(last=False)
-            self._finish(slot, NotConnected(reason, device=self.device, request=_message(slot)))
+            self._finish(slot, NotConnected(reason, device=self.device, request=slot.request))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -157,7 +157,8 @@ class Desk:
         pending, loop, dialect = self._pending, self._loop, self.dialect
         if self._refusal is not None or loop is None:
             raise self._refused(name)
-        if pending.bulk > self._most and len(pending) >= self._most:
+        # Counted roughly first, ghosts included: it takes half the time of len(pending), which is never more.
+        if len(pending.outstanding) + len(pending.queue) + 1 >= self._most and len(pending) >= self._most:
             raise UsageError(f"{self.device}: {self._most} requests wait for a reply already")
         if name not in _heads:
             _REQUEST.head(name)  # raises for what is no name
@@ -214,7 +215,7 @@ class Desk:
         pending = self._pending
         while (slot := pending.next(ids=self._ids)) is not None:
             slot.log_mark = self._log_count
-            connection.write(bytes(_message(slot)))
+            connection.write(bytes(slot.request))
 
     def _finish(self, slot: Slot, outcome: Reply | Exception) -> None:
         """Give the caller its outcome, unless it has stopped waiting."""
@@ -240,7 +241,7 @@ class Desk:
         now = loop.time()
         over, following = self._pending.due(now)
         for slot in over:
-            self._finish(slot, RequestTimeout(_message(slot), slot.timeout, device=self.device, sent=slot.sent))
+            self._finish(slot, RequestTimeout(slot.request, slot.timeout, device=self.device, sent=slot.sent))
             self._pending.give_up(slot, now)
         since = self._pending.stuck_since()
         if since is not None and self._connection is not None:
@@ -269,6 +270,7 @@ class Desk:
         asked, outstanding = pending.asked, pending.outstanding
         dispatch = self._informs.dispatch
         most = self.limits.max_informs
+        plain = self.dialect.time_scale == 1.0
         # Who goes on at once may ask again. Without ids, what is left here would pass for the answer to that.
         alone = self._ids or len(messages) == 1
         settle = Slot.settle if alone and asyncio.current_task(self._loop) is None else Slot.settle_soon
@@ -303,7 +305,7 @@ class Desk:
                     slot = self._take(message)
                 if slot is None:
                     continue
-                if slot.sink is None and slot.flaw is None and arguments and arguments[0] == b"ok":
+                if plain and slot.sink is None and slot.flaw is None and arguments and arguments[0] == b"ok":
                     settle(slot, Reply(message, slot.informs))
                 else:
                     self._answer(slot, message)
@@ -325,12 +327,17 @@ class Desk:
         return slot
 
     def _answer(self, slot: Slot, reply: Message) -> None:
-        arguments = reply.arguments
-        if len(arguments) < 2 and not reply.ok:
-            # Devices built on the C library tell the reason in #log informs just before, and nowhere else.
-            fresh = min(self._log_count - slot.log_mark, len(self._log))
-            slot.log = telling_log(list(self._log)[len(self._log) - fresh :])
-        self._finish(slot, Reply(reply, slot.informs) if slot.flaw is None else slot.flaw)
+        if slot.flaw is not None:
+            self._finish(slot, slot.flaw)
+        elif reply.ok:
+            self._finish(slot, Reply(in_seconds(reply, self.dialect), slot.informs))
+        else:
+            log: tuple[Message, ...] = ()
+            if len(reply.arguments) < 2:
+                # Devices built on the C library tell the reason in #log informs just before, and nowhere else.
+                fresh = min(self._log_count - slot.log_mark, len(self._log))
+                log = telling_log(list(self._log)[len(self._log) - fresh :])
+            self._finish(slot, reply_error(slot.request, reply, slot.informs, log, self.device))
 
     def _reply_inform(self, inform: Message) -> None:
         """Take an inform that has an id, or the name of a request that is outstanding (5.1, section 2.3)."""
@@ -342,7 +349,7 @@ class Desk:
             return
         sink = slot.sink
         if len(slot.informs if sink is None else sink) >= self.limits.max_informs:
-            self._finish(slot, ReplyTooLong(_message(slot), self.limits.max_informs))
+            self._finish(slot, ReplyTooLong(slot.request, self.limits.max_informs))
             self.give_up(slot)
         elif sink is None:
             slot.informs.append(inform)
@@ -391,8 +398,3 @@ class Desk:
         """Have :meth:`room` look again: requests came or went, or a reader has taken informs or is gone."""
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
-
-
-def _message(slot: Slot) -> Message:
-    """Return a request as it was, or would have been, sent."""
-    return Message(_REQUEST, slot.name, slot.arguments, slot.mid)

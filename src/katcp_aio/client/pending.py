@@ -53,11 +53,6 @@ class Pending:
         head = self._head is not None and self._head.given_up is None
         return len(self.outstanding) - len(self._ghosts) + head
 
-    @property
-    def bulk(self) -> int:
-        """All that is remembered, ghosts included; quicker than ``len``, which is never more."""
-        return len(self.outstanding) + len(self.queue) + 1
-
     def __iter__(self) -> Iterator[Slot]:
         """Yield every request, ghosts included: outstanding ones first."""
         if self._head is not None:
@@ -69,13 +64,13 @@ class Pending:
 
     def send(self, slot: Slot) -> int:
         """Take note that ``slot`` is sent with an id, and return which."""
-        mid, outstanding = self._next_mid, self.outstanding
-        while mid in outstanding:
+        mid = self._next_mid
+        while mid > MAX_MID or mid in self.outstanding:
             mid = mid + 1 if mid < MAX_MID else 1
-        self._next_mid = mid + 1 if mid < MAX_MID else 1
+        self._next_mid = mid + 1
         slot.mid = mid
         slot.sent = True
-        outstanding[mid] = slot
+        self.outstanding[mid] = slot
         if slot.name not in self.asked:
             self._ask(slot.name)
         return mid

@@ -13,9 +13,10 @@ from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
 from typing import Protocol
 
+from ..errors import RequestError
 from ..wire.dialect import Dialect
 from ..wire.message import Message, MessageType
-from .replies import Reply
+from .replies import Reply, in_seconds
 
 __all__ = ["InformSink", "Slot"]
 
@@ -57,14 +58,13 @@ class Slot:
         "_asyncio_future_blocking",  # the name by which asyncio knows what a task may wait for
         "_cancelled",
         "_loop",
-        "_waiters",
+        "_waiter",
         "arguments",
         "deadline",
         "dialect",
         "flaw",
         "given_up",
         "informs",
-        "log",
         "log_mark",
         "mid",
         "name",
@@ -95,15 +95,19 @@ class Slot:
         self.deadline = deadline
         self.sink = sink
         self.informs: list[Message] = []
-        self.log: tuple[Message, ...] = ()  #: #log informs that explain a reply without a reason
         self.log_mark = 0  #: how many #log informs there had been when it was sent
         self.mid: int | None = None
         self.sent = False
         self.given_up: float | None = None  #: since when (s, monotonic) nobody waits for the outcome
         self.flaw: Exception | None = None  #: a malformed line that looked like part of the reply
         self.outcome: Reply | Exception | None = None  #: None: not known yet
-        self._waiters: tuple[tuple[Callable[[Slot], object], Context], ...] = ()  # wake the task that waits
+        self._waiter: tuple[Callable[[Slot], object], Context] | None = None  # wakes the task that waits
         self._cancelled: tuple[object, ...] | None = None  # what the caller's cancellation said
+
+    @property
+    def request(self) -> Message:
+        """The request as it was, or would have been, sent."""
+        return Message(MessageType.REQUEST, self.name, self.arguments, self.mid)
 
     def settle(self, outcome: Reply | Exception) -> None:
         """Give the caller the outcome, unless there is one; a task that awaits it goes on before this returns.
@@ -112,8 +116,9 @@ class Slot:
         """
         if self.outcome is None:
             self.outcome = outcome
-            waiters, self._waiters = self._waiters, ()
-            for waiter, context in waiters:
+            if self._waiter is not None:
+                waiter, context = self._waiter
+                self._waiter = None
                 try:
                     context.run(waiter, self)
                 except (KeyboardInterrupt, SystemExit) as error:
@@ -127,14 +132,21 @@ class Slot:
             self._wake_soon()
 
     def _wake_soon(self) -> None:
-        waiters, self._waiters = self._waiters, ()
-        for waiter, context in waiters:
+        if self._waiter is not None:
+            waiter, context = self._waiter
+            self._waiter = None
             self._loop.call_soon(waiter, self, context=context)
 
     # What a task needs of a future that it awaits
 
     def __await__(self) -> Generator[Slot, None, Reply | Exception]:
-        """Wait for the outcome and return it. Cancelling is safe."""
+        """Wait for the outcome and return it. Cancelling is safe.
+
+        Raises:
+            RuntimeError: a task waits already.
+        """
+        if self._waiter is not None:
+            raise RuntimeError("a request is awaited by the task that made it, and by no other")
         if self.outcome is None:
             self._asyncio_future_blocking = True
             yield self
@@ -142,8 +154,8 @@ class Slot:
         return self.outcome
 
     def add_done_callback(self, waiter: Callable[[Slot], object], *, context: Context | None = None) -> None:
-        """Have ``waiter(slot)`` called when there is an outcome."""
-        self._waiters += ((waiter, copy_context() if context is None else context),)
+        """Have ``waiter(slot)`` called when there is an outcome; one is all that there may be."""
+        self._waiter = waiter, copy_context() if context is None else context
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Return the loop whose tasks may await it."""
@@ -164,9 +176,23 @@ class Slot:
         assert self.outcome is not None  # noqa: S101 - a task asks when it was woken
         return self.outcome
 
-    def forget(self) -> None:
-        """Keep the outcome no longer: once raised it holds frames, and a slot may wait long for a late reply."""
-        self.outcome = _TAKEN
+    def reply(self, *, check: bool = True) -> Reply:
+        """Return the reply, once there is an outcome, or raise what there is instead.
+
+        Args:
+            check: raise for a reply that is not ``ok``, too.
+        """
+        outcome = self.outcome
+        if isinstance(outcome, Reply):
+            return outcome
+        if not check and isinstance(outcome, RequestError) and outcome.reply is not None:
+            return Reply(in_seconds(outcome.reply, self.dialect), outcome.informs)
+        assert outcome is not None  # noqa: S101 - its caller was woken
+        self.outcome = _TAKEN  # once raised it holds frames, and a slot may wait long for a late reply
+        try:
+            raise outcome
+        finally:
+            del outcome  # else the traceback's frames would hold the error, and the error them, until a collection
 
     def cancel(self, msg: object = None) -> bool:
         """End the wait, for the task that awaits this and is cancelled."""

@@ -96,12 +96,10 @@ class InformStream:
     def __init__(
         self,
         submit: Callable[[Mailbox], Slot],
-        check: Callable[[Slot, Reply | Exception], Reply],
         give_up: Callable[[Slot], None],
         on_taken: Callable[[], None],
     ) -> None:
         self._submit = submit
-        self._check = check
         self._give_up = give_up
         self._mailbox = Mailbox(self, on_taken)
         self._slot: Slot | None = None
@@ -127,7 +125,7 @@ class InformStream:
                 return mailbox.take()
             if self._slot.outcome is not None:
                 self._finished = True
-                self.reply = self._check(self._slot, self._slot.outcome)
+                self.reply = self._slot.reply()
                 break
             await mailbox.wait()
         raise StopAsyncIteration
