@@ -18,7 +18,7 @@ TIMES = st.one_of(
     ),
     st.sampled_from(FRACTIONS).map(NOW.__add__),
     st.floats(0, 1e16),
-    st.integers(0, 2**34),
+    st.integers(0, 2**34).map(float),  # a time is a float, see check_time()
 )
 
 
