@@ -20,7 +20,7 @@ from .client.remote_sensor import RemoteSensor
 from .client.replies import Reply
 from .client.results import GroupResults, Retry
 from .client.sideport import download, upload
-from .client.sinks import CsvSink, InfluxSink, Recorded, SqliteSink
+from .client.sinks import CsvSink, InfluxSink, Recorded, Sink, SqliteSink
 from .client.states import State
 from .client.stream import InformStream
 from .clock import Clock
@@ -127,6 +127,7 @@ __all__ = [
     "SensorRecorder",
     "SensorSet",
     "SensorTree",
+    "Sink",
     "SqliteSink",
     "State",
     "Status",
