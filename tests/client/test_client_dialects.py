@@ -206,6 +206,15 @@ async def test_replies_without_ids_to_requests_with_ids(manual_clock):
         assert len(reply.informs) == 1
 
 
+async def test_a_reply_without_an_id_that_comes_twice_is_not_the_answer_to_the_next():
+    """Not even where one piece brings both: the next request was not sent yet when that came."""
+    async with FakeDevice("5.0-MI") as device, Client(connector=device.connector) as client:
+        device.on("get", lambda peer, request: request.arguments[0])
+        device.on("get", reply=("ok", "a"), mids=False, copies=2, times=1)
+        assert [await client.request("get", one, returns=(str,)) for one in "ab"] == [("a",), ("b",)]
+        assert client.trouble.counts == {"unknown reply": 1}
+
+
 async def test_informs_without_ids_before_a_reply_with_one():
     async with FakeDevice("5.0-MI") as device, Client(connector=device.connector) as client:
         device.on("sensor-value", raw=b"#log info 1 x y\n#sensor-value 1 1 a warn -2\n!sensor-value[1] ok 1\n")

@@ -271,9 +271,9 @@ class Desk:
         dispatch = self._informs.dispatch
         most = self.limits.max_informs
         plain = self.dialect.time_scale == 1.0
-        # Who goes on at once may ask again. Without ids, what is left here would pass for the answer to that.
-        alone = self._ids or len(messages) == 1
-        settle = Slot.settle if alone and asyncio.current_task(self._loop) is None else Slot.settle_soon
+        settle = Slot.settle if asyncio.current_task(self._loop) is None else Slot.settle_soon
+        # Who goes on at once may ask again. What is left here, without an id as well, would pass for the answer to that.
+        settle_bare = settle if len(messages) == 1 else Slot.settle_soon
         for message in messages:
             if isinstance(message, MalformedMessage):
                 self._malformed(message)
@@ -306,7 +306,7 @@ class Desk:
                 if slot is None:
                     continue
                 if plain and slot.sink is None and slot.flaw is None and arguments and arguments[0] == b"ok":
-                    settle(slot, Reply(message, slot.informs))
+                    (settle_bare if mid is None else settle)(slot, Reply(message, slot.informs))
                 else:
                     self._answer(slot, message)
             else:
