@@ -212,9 +212,33 @@ def test_watch_by_a_strategy_that_there_is_not(katcp, device):
     assert "now-and-then" in err
 
 
-@pytest.mark.parametrize("target", ["nowhere", ":5000", "host:", "host:x", "host:99999"])
-def test_addresses_that_are_none(target, capsys):
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("nowhere", "nowhere is not HOST:PORT"),
+        (":5000", ":5000 is not HOST:PORT"),
+        ("host:", "host: is not HOST:PORT"),
+        ("host:x", "x is not a port"),
+        ("host:-1", "-1 is not a port"),
+        ("host:99999", "99999 is not a port"),
+    ],
+)
+def test_addresses_that_are_none(target, told, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["call", target, "help"])
     assert ended.value.code == 64
-    assert "argument HOST:PORT: " in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(f"argument HOST:PORT: {told}\n")
+
+
+def test_a_time_that_is_no_number(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["watch", "host:5000", "--seconds", "soon"])
+    assert ended.value.code == 64
+    assert capsys.readouterr().err.endswith("argument --seconds: soon is no number of seconds\n")
+
+
+def test_only_what_a_call_needs_is_asked_for(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["call", "host:5000"])
+    assert ended.value.code == 64
+    assert capsys.readouterr().err.endswith("the following arguments are required: REQUEST\n")

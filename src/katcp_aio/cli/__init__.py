@@ -68,7 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     _add_device(call, None, "for its answer (5, or what the device says that the request takes)")
     call.add_argument("request", metavar="REQUEST", help="its name")
-    call.add_argument("arguments", metavar="ARGUMENT", nargs="*", help="its arguments, unescaped")
+    call.add_argument("arguments", metavar="ARGUMENT", nargs="*", default=[], help="its arguments, unescaped")
 
     sensors = commands.add_parser("sensors", help="list sensors and their values")
     _add_device(sensors)
@@ -145,24 +145,26 @@ def _first(error: BaseException) -> BaseException:
 
 
 def _device(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not host:
+    host, _, port = text.rpartition(":")
+    if not port or not host:
         raise argparse.ArgumentTypeError(f"{text} is not HOST:PORT")
     return host.removeprefix("[").removesuffix("]"), _port(port)
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds") from None
     if not 0 < seconds <= 3600:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3600 seconds")
     return seconds
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text} is not a port")
-    return port
+    return int(text)
 
 
 class _Parser(argparse.ArgumentParser):
