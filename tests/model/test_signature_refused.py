@@ -54,6 +54,14 @@ def nine(ctx, it: Annotated[str, Range(0, 1)]):
     pass
 
 
+def ten(it: float):
+    pass
+
+
+def eleven(it: "float", other: int = 0):
+    pass
+
+
 @pytest.mark.parametrize(
     ("function", "told"),
     [
@@ -65,6 +73,8 @@ def nine(ctx, it: Annotated[str, Range(0, 1)]):
         (six, "six has too few parameters"),
         (eight, "eight, parameter it: cannot resolve the annotation"),
         (nine, "nine, parameter it: "),
+        (ten, "ten, parameter it: the first is to be the RequestContext, no argument"),
+        (eleven, "eleven, parameter it: the first is to be the RequestContext, no argument"),
     ],
 )
 def test_what_cannot_be_a_handler(function, told):

@@ -63,9 +63,9 @@ class Signature:
         namespace: where annotations that are strings are looked up, after the handler's own module.
 
     Raises:
-        UsageError: the handler cannot be called from the wire: too few parameters, an annotation that is unknown or
-            cannot be resolved, ``**kwargs``, or a keyword-only parameter without a default. Names the handler and the
-            parameter.
+        UsageError: the handler cannot be called from the wire: too few parameters, an argument where the context is to
+            be, an annotation that is unknown or cannot be resolved, ``**kwargs``, or a keyword-only parameter without a
+            default. Names the handler and the parameter.
     """
 
     __slots__ = (
@@ -103,7 +103,7 @@ class Signature:
         scope = _Scope(function, layers[-1], namespace)
         parameters: list[Parameter] = []
         defaults: list[object] = []
-        for declared in _arguments(function, skip, who):
+        for declared in _arguments(function, skip, who, scope, registry):
             parameter = _compile(declared, scope, registry, f"{who}, parameter {declared.name}")
             parameters.append(parameter)
             if not parameter.required and not parameter.variadic:
@@ -249,7 +249,9 @@ def _kind(layers: Sequence[Any], who: str) -> Kind:
     return "plain"
 
 
-def _arguments(function: Callable[..., Any], skip: int, who: str) -> Iterator[inspect.Parameter]:
+def _arguments(
+    function: Callable[..., Any], skip: int, who: str, scope: _Scope, registry: TypeRegistry
+) -> Iterator[inspect.Parameter]:
     """Yield the parameters that arguments of a request can fill."""
     try:
         declared = list(inspect.signature(function).parameters.values())
@@ -258,6 +260,9 @@ def _arguments(function: Callable[..., Any], skip: int, who: str) -> Iterator[in
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if len(declared) < skip or any(parameter.kind not in positional for parameter in declared[:skip]):
         raise UsageError(f"{who} has too few parameters: the first is to be the RequestContext")
+    for parameter in declared[:skip]:
+        if _is_argument(parameter, scope, registry):
+            raise UsageError(f"{who}, parameter {parameter.name}: the first is to be the RequestContext, no argument")
     for parameter in declared[skip:]:
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             raise UsageError(f"{who}, parameter **{parameter.name}: requests have no named arguments")
@@ -265,6 +270,17 @@ def _arguments(function: Callable[..., Any], skip: int, who: str) -> Iterator[in
             yield parameter
         elif parameter.default is inspect.Parameter.empty:
             raise UsageError(f"{who}, parameter {parameter.name}: keyword-only, but requests have no named arguments")
+
+
+def _is_argument(declared: inspect.Parameter, scope: _Scope, registry: TypeRegistry) -> bool:
+    """Return whether a parameter is declared with a type that arguments have; not if that cannot be found out."""
+    if declared.annotation is inspect.Parameter.empty:
+        return False
+    try:
+        registry.resolve(scope.resolve(declared.annotation))
+    except Exception:  # noqa: BLE001 - a RequestContext, perhaps one that is there for the type checker only
+        return False
+    return True
 
 
 def _compile(declared: inspect.Parameter, scope: _Scope, registry: TypeRegistry, where: str) -> Parameter:
