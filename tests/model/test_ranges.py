@@ -69,6 +69,7 @@ def test_bounds_are_of_the_type():
         (str, (1, 2), None, "only integer and float sensors have ranges, not string"),
         (float, None, (1, 2), "a warn range goes with a nominal range"),
         (float, (1, 2, 3), None, "needs a lowest and a highest value"),
+        (float, 5, None, "needs a lowest and a highest value, not 5"),
         (float, Range(1), None, "needs a lowest and a highest value"),
         (float, (2, 1), None, "has no values in it"),
         (float, (math.nan, 1), None, "has no values in it"),

@@ -45,9 +45,9 @@ async def test_a_vanished_client_is_noticed_by_the_bounds_of_the_device(device_c
         await peer.close()
 
 
-@pytest.mark.parametrize("port", [-1, 65536])
+@pytest.mark.parametrize("port", [-1, 65536, "5000", None])
 def test_a_port_that_there_is_not_is_told_at_once(device_class, port):
-    with pytest.raises(UsageError, match=f"port {port} is not from 0 to 65535"):
+    with pytest.raises(UsageError, match=f"port {port!r} is no whole number from 0 to 65535"):
         device_class("127.0.0.1", port)
 
 

@@ -75,7 +75,7 @@ class Ranges(Generic[T]):
 def _pair(type_: ValueType[T], given: Range | Sequence[float], which: str) -> tuple[T, T]:
     """Return both bounds of a range, checked."""
     bounds: Sequence[float | None] = (given.low, given.high) if isinstance(given, Range) else given
-    if len(bounds) != 2 or None in bounds:
+    if not hasattr(bounds, "__len__") or len(bounds) != 2 or None in bounds:
         raise ValueError(f"the {which} range needs a lowest and a highest value, not {given!r}")
     low, high = (type_.check(bound) for bound in bounds)
     ordered: Any = low

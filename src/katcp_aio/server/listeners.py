@@ -60,8 +60,8 @@ class Listeners:
         sock: socket.socket | Sequence[socket.socket] | None,
         ssl: ssl_module.SSLContext | None,
     ) -> None:
-        if not 0 <= port <= _LAST_PORT:
-            raise UsageError(f"port {port} is not from 0 to {_LAST_PORT}")
+        if not hasattr(port, "__index__") or not 0 <= port <= _LAST_PORT:
+            raise UsageError(f"port {port!r} is no whole number from 0 to {_LAST_PORT}")
         self._factory = factory
         self._hosts = (host,) if isinstance(host, str) else tuple(host)
         self._port = port
