@@ -55,6 +55,9 @@ async def test_arguments_values_and_informs(types, protocol):
         async with Mount("fake", connector=fake.connector, types=types) as mount:
             assert await mount.request("turn", Angle(3), 1.5, returns=(Angle,)) == (Angle(4),)
             assert fake.requests.requests("turn")[0].arguments == (b"3deg", b"1.5")
+            with pytest.raises(TypeError, match=r"as \(Angle,\), and not a type itself"):
+                await mount.request("turn", Angle(3), 1.5, returns=Angle)
+            assert len(fake.requests.requests("turn")) == 1
             fake.inform("turned", "5deg")
             await mount.request("watchdog")
             assert told == [Angle(5)]

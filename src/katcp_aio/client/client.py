@@ -286,6 +286,8 @@ class Client(SidePorts):
         """
         if timeout is DEFAULT:
             timeout = self.timeout_hints.get(name) or self.timeout
+        if returns is not None and isinstance(returns, type):  # before it is sent: the device would carry it out
+            raise TypeError(f"returns is one type for each value, as ({returns.__name__},), and not a type itself")
         slot = self._desk.submit(name, args, timeout)
         try:
             await slot
