@@ -37,6 +37,8 @@ def test_collisions_and_what_is_not_there():
     with pytest.raises(AttributeError, match="pump has no sensor 'c'"):
         _ = names.c
     assert not hasattr(names, "c")
+    with pytest.raises(AttributeError, match="has no sensor 'c', nor is any other known: is the client connected"):
+        _ = space({}).c
     with pytest.raises(KeyError):
         _ = names["a_b"]
 

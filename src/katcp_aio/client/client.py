@@ -207,7 +207,7 @@ class Client(SidePorts):
             why = f"not connected within {limit:g} s"
         error = self.last_error
         if error is not None:
-            why = f"{why}: {reason_of(error)}"
+            why = f"{'not connected' if why == 'closed' else why}: {reason_of(error)}"
         raise NotConnected(why, device=self.description) from error
 
     async def wait_disconnected(self) -> None:

@@ -116,6 +116,8 @@ class NameSpace(Generic[T_co]):
             )
         else:
             text = f"{directory.owner()} has no {directory.kind} {attribute!r}"
+            if not directory.items:
+                text += ", nor is any other known: is the client connected?"
         raise AttributeError(text, name=attribute, obj=self)
 
     def __iter__(self) -> Iterator[str]:
