@@ -58,6 +58,21 @@ async def test_numbers_states_statuses_and_times(protocol):
     ]
 
 
+async def test_an_integer_beyond_all_floats_is_infinite_and_costs_the_others_nothing():
+    table = {
+        "count": FakeSensor("integer", 7),
+        "far": FakeSensor("integer", 10**400),
+        "low": FakeSensor("integer", -(10**400)),
+    }
+    async with sampled(table) as (_, device):
+        text = metrics_text({"pump": device})
+    assert lines_of(text, "katcp_sensor_value") == [
+        '{device="pump",sensor="count"} 7.0',
+        '{device="pump",sensor="far"} Inf',
+        '{device="pump",sensor="low"} -Inf',
+    ]
+
+
 async def test_what_may_not_be_used_has_a_status_and_no_value():
     async with sampled() as (fake, device):
         fake.set("rate", 9.0, "failure")

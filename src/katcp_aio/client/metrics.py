@@ -5,6 +5,7 @@ What is asked of a device is not decided here: sensors show what they last read,
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -78,7 +79,12 @@ def _samples(sensor: RemoteSensor) -> Iterator[tuple[str, Mapping[str, str], flo
 
 def _number(value: Any) -> float | None:
     """Return a number, a truth value or a time as Prometheus has it; None for what is none of them."""
-    return float(value) if isinstance(value, int | float) else None
+    if not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # integers have no bound on the wire, and one sensor must not cost the others
+        return math.inf if value > 0 else -math.inf
 
 
 def _lines(family: str, samples: list[_Sample]) -> Iterator[str]:
