@@ -130,6 +130,18 @@ async def test_what_the_servers_version_of_the_protocol_has_not_is_not_passed_on
         assert "zoom" not in gateway.handlers
 
 
+async def test_a_request_that_the_server_cannot_have_costs_the_others_nothing(serve, caplog):
+    def prepare(fake):
+        fake.on("disconnect")  # a server's clients would take its own #disconnect for part of the reply
+        fake.on("set-rate")
+
+    async with proxied(serve, prepare=prepare) as (fake, gateway, client):
+        await client.req.set_rate(2)
+        fake.requests.assert_request("set-rate", "2")
+        assert "disconnect" not in gateway.handlers
+    assert "request disconnect is not passed on: " in caplog.text
+
+
 async def test_what_the_program_did_to_a_request_itself_is_left_alone(serve):
     def prepare(fake):
         for name in ("gone", "go", "own"):

@@ -118,7 +118,11 @@ class RequestProxy:
                 continue
             hint = self._client.timeout_hints.get(name)
             options = {} if hint is None else {"timeout_hint": hint}
-            self._server.add_request(here, _forwarder(self._client, name), **options)
+            try:
+                self._server.add_request(here, _forwarder(self._client, name), **options)
+            except Exception as error:  # noqa: BLE001 - a name that the server cannot have; one must not cost the others
+                self._client.trouble.tell("proxy", "request %s is not passed on: %s", name, error)
+                continue
             added = self._server.handlers.get(here)
             if added is not None:  # a server does not take what its version of the protocol has not
                 self._added[name] = added
