@@ -138,3 +138,27 @@ async def test_what_is_no_service_is_told_at_once(device_class):
             with pytest.raises(UsageError, match="a service is a coroutine, or a function that returns one"):
                 device.add_service_task(work)
         await task
+
+
+async def test_a_service_that_cannot_begin_stops_the_server_rather_than_leave_it_half_started(device_class, caplog):
+    def broken():
+        raise RuntimeError("no such hardware")
+
+    ended = []
+
+    async def beside():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("beside")
+
+    device = device_class()
+    device.add_service_task(broken)
+    device.add_service_task(beside)
+    await device.start()
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="no such hardware"):
+        await device.serve_forever()
+    assert not device.running
+    assert device.addresses == ()
+    assert ended == ["beside"]

@@ -53,7 +53,11 @@ class ServiceTasks:
         services = self._services
         self._services = [service for service in services if callable(service.work)]
         for service in services:
-            self._start(service)
+            try:
+                self._start(service)
+            except Exception as error:  # noqa: BLE001 - the device's own function; clients are served by now, so that
+                # the server has to stop, as if the task had raised, and not be left half started.
+                asyncio.get_running_loop().call_soon(self._on_failure, error)
 
     def discard(self) -> None:
         """Let go of what was added for a start that failed; functions stay for the next one."""
