@@ -326,6 +326,65 @@ async def test_what_on_stop_raises_surfaces(serve):
     await device.stop()  # once is enough
 
 
+async def cancelled_meanwhile():
+    """Wait for a task that is cancelled, as one's own poller is at the end."""
+    task = asyncio.ensure_future(asyncio.Event().wait())
+    task.cancel()
+    await task
+
+
+async def test_on_stop_that_waits_for_what_it_has_cancelled_does_not_keep_the_server_from_stopping():
+    class Poller(Device):
+        async def on_stop(self):
+            await cancelled_meanwhile()
+
+    device = Poller()
+    ended = []
+
+    async def beside():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("beside")
+
+    device.add_service_task(beside())
+    await device.start(listen=False)
+    await asyncio.sleep(0)
+    with pytest.raises(UsageError, match="on_stop waited for something that was cancelled"):
+        await device.stop()
+    assert not device.running
+    assert ended == ["beside"]
+    await device.serve_forever()  # which is over
+    await device.start(listen=False)
+    assert device.running
+    with pytest.raises(UsageError, match="on_stop"):
+        await device.stop()
+
+
+@pytest.mark.parametrize("hook", ["on_restart", "on_start"])
+async def test_a_restart_that_waits_for_what_was_cancelled_stops_the_server(hook):
+    class Phoenix(Device):
+        async def on_start(self):
+            await super().on_start()
+            if hook == "on_start" and self.told.count("start") > 1:
+                await cancelled_meanwhile()
+
+        async def on_restart(self):
+            if hook == "on_restart":
+                await cancelled_meanwhile()
+
+    device = Phoenix()
+    await device.start(listen=False)
+    forever = asyncio.ensure_future(device.serve_forever())
+    device.begin_stop(restart=True)
+    for _ in range(50):  # more turns than it takes
+        await asyncio.sleep(0)
+    with pytest.raises(UsageError, match=f"{hook} waited for something that was cancelled"):
+        forever.result()
+    assert not device.running
+    await device.stop()
+
+
 async def test_restart_needs_a_device_that_can(greeted):
     peer = await greeted(Device())
     (reply,) = await peer.ask("?restart[1]")

@@ -38,7 +38,7 @@ from .descriptions import Descriptions
 from .handlers import Handler, RequestOptions, check_unasked, collect_handlers, make_handler, put_handler
 from .hooks import DeviceHooks
 from .interface import InterfaceChanges
-from .life import Interruptible, LifeState
+from .life import Interruptible, LifeState, await_hook
 from .listeners import Listeners
 from .logs import DeviceLog, LogLevel
 from .sampling import Sampling
@@ -262,16 +262,16 @@ class DeviceBase(DeviceHooks):
         abandoned = await self._clientele.dismiss(reason, deadline)
         await end_tasks(abandoned, deadline - monotonic(), ends - monotonic())
         try:
-            await self.on_stop()
+            await await_hook("on_stop", self.on_stop())
         except Exception as error:  # noqa: BLE001 - a device's own; it surfaces where the server is waited for
             self._fail(error)
         await self._services.stop(grace)
         await end_tasks(self._chores, deadline - monotonic(), ends - monotonic())
         if self._again and self._failure is None:
             try:
-                await self.on_restart()
+                await await_hook("on_restart", self.on_restart())
                 if self._again:
-                    await self._start(listen=listened, same_port=True)
+                    await await_hook("on_start", self._start(listen=listened, same_port=True))
             except Exception as error:  # noqa: BLE001 - as above
                 self._fail(error)
         self._stop_task = None

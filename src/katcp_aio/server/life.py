@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import async_timeout
 
-__all__ = ["Interruptible", "LifeState"]
+from ..errors import UsageError
+
+__all__ = ["Interruptible", "LifeState", "await_hook"]
 
 
 class LifeState(enum.Enum):
@@ -45,7 +48,7 @@ class Interruptible:
 
     def call_off(self) -> None:
         """Have the work end here; only while it is under way."""
-        if self._timeout is not None:
+        if self._timeout is not None and not self.called_off:  # what it stopped may take its time to clean up
             self.called_off = True
             self._timeout.update(asyncio.get_running_loop().time())
 
@@ -67,3 +70,19 @@ class Interruptible:
         except TimeoutError:
             return self.called_off
         return False
+
+
+async def await_hook(name: str, work: Coroutine[Any, Any, object]) -> None:
+    """Await a device's own code in a task of the server's, which is not to end there as if it were cancelled itself.
+
+    Raises:
+        UsageError: something that the code waited for was cancelled, as a task that it has just cancelled itself.
+        Exception: whatever the code raises.
+    """
+    try:
+        await work
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise UsageError(f"{name} waited for something that was cancelled, and so did not come to its end") from error
