@@ -121,7 +121,8 @@ class DeviceBase(DeviceHooks):
         self.loop: asyncio.AbstractEventLoop | None = None  #: in which it serves, once it has been started
         self._chores: set[asyncio.Task[object]] = set()  # hooks that run beside
         self._services = ServiceTasks(self._service_failed)
-        self._changes = InterfaceChanges(self._tell_change, self.limits.max_interface_changes)
+        exact = self.limits.max_interface_changes if self.dialect.rules.change_arguments else 0  # or all look the same
+        self._changes = InterfaceChanges(self._tell_change, exact)
         self._stop_task: asyncio.Task[None] | None = None
         self._starting = Interruptible()
         self._again = False  # whether the server starts afresh when it has stopped

@@ -52,9 +52,10 @@ class SensorRequests(DeviceBase):
     ) -> tuple[bytes | str, ...]:
         """Set when this client is told of a sensor, or of several with commas between their names; or just tell it.
 
-        The strategies: none; auto, as the device thinks best; period SECONDS; event, at each change; differential
-        DIFFERENCE; event-rate SHORTEST LONGEST; differential-rate DIFFERENCE SHORTEST LONGEST. The current reading is
-        sent at once as #sensor-status TIMESTAMP 1 NAME STATUS VALUE. For several sensors it is all or nothing.
+        The strategies: none; auto, as the device thinks best; period PERIOD; event, at each change; differential
+        DIFFERENCE; and not in protocol 4, event-rate SHORTEST LONGEST; differential-rate DIFFERENCE SHORTEST LONGEST.
+        Periods are in seconds, but in protocol 4 in milliseconds. The current reading is sent at once as #sensor-status
+        TIMESTAMP 1 NAME STATUS VALUE. For several sensors, in protocol 5.1 only, it is all or nothing.
         """
         several = strategy is not None and self.dialect.bulk_sampling
         if several and names.count(b",") >= self.limits.max_subscriptions:
