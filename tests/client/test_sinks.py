@@ -68,6 +68,20 @@ async def test_a_csv_file_has_a_line_for_each_reading(tmp_path):
     await sink.close()
 
 
+async def test_what_a_process_that_was_killed_has_left_of_a_line_is_not_added_to(tmp_path):
+    path = tmp_path / "pump.csv"
+    sink = CsvSink(path)
+    await sink.write([recorded(1), recorded(2)])
+    await sink.close()
+    path.write_bytes(path.read_bytes()[:-20])  # amid the second reading
+    for value in (3, 4):
+        await sink.write([recorded(value)])
+    await sink.close()
+    rows = table(path)
+    assert [row["value"] for row in rows if row["status"] == "nominal" and row["labels"] == "{}"] == ["1", "3", "4"]
+    assert len(rows) == 4
+
+
 async def test_a_csv_file_is_added_to(tmp_path):
     path = tmp_path / "pump.csv"
     for value in (1, 2):

@@ -89,12 +89,16 @@ class CsvSink(_FileSink):
     _file: io.FileIO | None = None
 
     def _write(self, readings: Sequence[Recorded]) -> None:
-        file = self._file = self._file or io.FileIO(self._path, "a")
+        file = self._file = self._file or io.FileIO(self._path, "a+")
         end = file.seek(0, io.SEEK_END)
         text = io.StringIO()
         lines = csv.writer(text)
         if end == 0:
             lines.writerow(self._COLUMNS)
+        else:
+            file.seek(-1, io.SEEK_END)
+            if file.read(1) != b"\n":  # a process that was killed has left a part of a line, which is not to grow
+                text.write("\r\n")
         for device, sensor, timestamp, status, value, labels in readings:
             lines.writerow((timestamp, device, sensor, status.value, _plain(value), _json(labels)))
         left = memoryview(text.getvalue().encode("utf-8", "backslashreplace"))
