@@ -385,6 +385,16 @@ async def test_a_restart_that_waits_for_what_was_cancelled_stops_the_server(hook
     await device.stop()
 
 
+async def test_a_client_is_told_that_its_hook_waited_for_what_was_cancelled(greeted, caplog):
+    class Greeter(Device):
+        async def on_client_connect(self, client):
+            await cancelled_meanwhile()
+
+    peer = await greeted(Greeter())
+    assert await peer.end() == [rb"#disconnect internal\_error"]
+    assert "on_client_connect waited for something that was cancelled" in caplog.text
+
+
 async def test_restart_needs_a_device_that_can(greeted):
     peer = await greeted(Device())
     (reply,) = await peer.ask("?restart[1]")

@@ -327,7 +327,7 @@ class DeviceBase(DeviceHooks):
 
     async def client_ready(self, client: ClientConnection) -> None:
         """Called by a client's own task before it reads the first request."""
-        await self.on_client_connect(client)
+        await await_hook("on_client_connect", self.on_client_connect(client))
 
     def client_gone(self, client: ClientConnection) -> None:
         """Called by a client whose connection has ended."""
