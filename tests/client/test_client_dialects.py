@@ -215,6 +215,41 @@ async def test_a_reply_without_an_id_that_comes_twice_is_not_the_answer_to_the_n
         assert client.trouble.counts == {"unknown reply": 1}
 
 
+@pytest.mark.parametrize("bare", ["!get ok a", "#get 1", "!get ok \\q"], ids=["reply", "inform", "malformed"])
+async def test_what_comes_behind_a_reply_is_no_part_of_the_answer_to_what_its_caller_asks_next(bare):
+    """A caller goes on between two messages of one piece: what has no id there was sent before it asked."""
+    async with FakeDevice("5.0-MI") as device, Client(connector=device.connector) as client:
+        device.on("first", reply=None)
+        device.on("get", lambda peer, request: request.arguments[0])
+
+        async def ask():
+            await client.request("first")
+            return await client.request("get", "b")
+
+        asked = asyncio.create_task(ask())
+        await device.received("first")
+        device.send("!first[1] ok", bare)
+        reply = await asked
+        assert (reply.arguments, reply.informs) == ([b"b"], [])
+
+
+async def test_a_device_that_says_late_that_it_has_no_ids_is_taken_to_answer_in_order(manual_clock):
+    async with FakeDevice(banner=()) as device:
+        client = Client(connector=device.connector, assume="5.0-MI", clock=manual_clock)
+        await client.start()
+        device.on("get", reply=None)  # the test answers
+        first = asyncio.create_task(client.request("get", "a"))
+        await manual_clock.advance(Limits().negotiate_timeout)
+        device.send("#version-connect katcp-protocol 5.0-M")
+        await manual_clock.settle()
+        second = asyncio.create_task(client.request("get", "b"))
+        await manual_clock.settle()
+        assert [request.mid for request in device.requests] == [1, None]
+        device.send("!get ok a", "!get ok b")
+        assert [(await task).arguments for task in (first, second)] == [[b"a"], [b"b"]]
+        await client.close()
+
+
 async def test_informs_without_ids_before_a_reply_with_one():
     async with FakeDevice("5.0-MI") as device, Client(connector=device.connector) as client:
         device.on("sensor-value", raw=b"#log info 1 x y\n#sensor-value 1 1 a warn -2\n!sensor-value[1] ok 1\n")

@@ -56,9 +56,31 @@ def test_ids_wrap_and_pass_over_those_in_use():
     pending.take("x", MAX_MID)
     wrapped = Pending(first_mid=1)
     one = sent(wrapped)
-    wrapped._next_mid = MAX_MID  # noqa: SLF001 - two thousand million requests take a while
+    wrapped.next_mid = MAX_MID  # two thousand million requests take a while
     assert [sent(wrapped).mid for _ in range(2)] == [MAX_MID, 2]
     assert wrapped.find("x", 1) is one
+
+
+@pytest.mark.parametrize("first_mid", [1, MAX_MID - 1, MAX_MID])
+def test_what_had_come_before_a_request_was_sent_is_no_answer_to_it(first_mid):
+    pending = Pending(first_mid=first_mid)
+    older = sent(pending, "y")
+    pending.mark = pending.next_mid
+    newer = sent(pending), sent(pending, "y")
+    assert pending.take("x", None) is None
+    assert pending.take("y", None) is older
+    assert pending.find("y", None) is None
+    pending.mark = pending.next_mid
+    assert (pending.take("x", None), pending.take("y", None)) == newer
+
+
+@pytest.mark.parametrize("first_mid", [1, MAX_MID])
+def test_without_an_id_the_oldest_comes_first_when_the_ids_come_or_go(first_mid):
+    pending = Pending(first_mid=first_mid)
+    with_id, without, again = sent(pending), queued(pending), slot()
+    assert pending.next(ids=False) is without
+    pending.send(again)
+    assert [pending.take("x", None) for _ in range(3)] == [with_id, without, again]
 
 
 def test_without_ids_one_is_outstanding_at_a_time():

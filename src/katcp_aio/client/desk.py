@@ -267,12 +267,12 @@ class Desk:
             return  # closed meanwhile: nobody wants to hear more, and every reply would count as unknown
         self.batches += 1
         pending = self._pending
-        asked, outstanding = pending.asked, pending.outstanding
+        asked, outstanding, pending.mark = pending.asked, pending.outstanding, pending.next_mid
         dispatch = self._informs.dispatch
         most = self.limits.max_informs
         plain = self.dialect.time_scale == 1.0
         settle = Slot.settle if asyncio.current_task(self._loop) is None else Slot.settle_soon
-        # Who goes on at once may ask again. What is left here, without an id as well, would pass for the answer to that.
+        # Who goes on at once may ask again: without ids, what is left here would pass for the answer to that.
         settle_bare = settle if len(messages) == 1 else Slot.settle_soon
         for message in messages:
             if isinstance(message, MalformedMessage):

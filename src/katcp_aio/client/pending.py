@@ -5,7 +5,8 @@ stays outstanding as a ghost: with an id, so that a late reply is known as one; 
 answer to it is still to come, and would pass for the answer to the next (5.1, section 2.2). So without ids one request
 is outstanding at a time, and it holds up those behind it until it is answered or the connection is made anew.
 
-Some devices give ids in some replies only. A reply without an id goes to the oldest outstanding request of its name.
+Some devices give ids in some replies only. A reply without an id goes to the oldest outstanding request of its name,
+but to none that was sent after it had come.
 """
 
 from __future__ import annotations
@@ -31,7 +32,18 @@ class Pending:
             oldest is forgotten, and its reply, should it come, counts as unknown.
     """
 
-    __slots__ = ("_bare", "_ghosts", "_head", "_next_mid", "asked", "max_ghosts", "outstanding", "queue")
+    __slots__ = (
+        "_bare",
+        "_ghosts",
+        "_head",
+        "_head_mark",
+        "asked",
+        "mark",
+        "max_ghosts",
+        "next_mid",
+        "outstanding",
+        "queue",
+    )
 
     def __init__(self, max_ghosts: int = 1000, first_mid: int = 1) -> None:
         self.max_ghosts = max_ghosts
@@ -41,7 +53,9 @@ class Pending:
         self._head: Slot | None = None  # sent without an id
         self._ghosts: dict[int, Slot] = {}  # those of outstanding that were given up, in that order
         self._bare: set[str] = set()  # names answered without the id that the request had
-        self._next_mid = first_mid
+        self._head_mark = first_mid  # next_mid when _head was sent
+        self.next_mid = first_mid  #: where the search for a free id begins
+        self.mark: int | None = None  #: next_mid when what is being taken in had come
 
     def __len__(self) -> int:
         """How many requests somebody waits for, sent or not."""
@@ -64,10 +78,10 @@ class Pending:
 
     def send(self, slot: Slot) -> int:
         """Take note that ``slot`` is sent with an id, and return which."""
-        mid = self._next_mid
+        mid = self.next_mid
         while mid > MAX_MID or mid in self.outstanding:
             mid = mid + 1 if mid < MAX_MID else 1
-        self._next_mid = mid + 1
+        self.next_mid = mid + 1
         slot.mid = mid
         slot.sent = True
         self.outstanding[mid] = slot
@@ -91,6 +105,7 @@ class Pending:
         else:
             slot.sent = True
             self._head = slot
+            self._head_mark = self.next_mid
             self._ask(slot.name)
         return slot
 
@@ -120,9 +135,17 @@ class Pending:
             return slot if slot is not None and slot.name == name else None
         if name not in self.asked:
             return None
-        if self._head is not None and self._head.name == name:
-            return self._head
-        return next((slot for slot in self.outstanding.values() if slot.name == name), None)
+        oldest = next((slot for slot in self.outstanding.values() if slot.name == name), None)
+        head = self._head
+        if head is not None and head.name == name and (oldest is None or self._sent_since(self._head_mark, oldest)):
+            return head  # the other way round where a device has said in mid-connection that it has no ids
+        if oldest is not None and self.mark is not None and self._sent_since(self.mark, oldest):
+            return None  # its caller was woken by what came before, in the same batch
+        return oldest
+
+    def _sent_since(self, mark: int, slot: Slot) -> bool:
+        """Whether a request with an id was sent when ``next_mid`` had been ``mark`` already; ids go round."""
+        return (slot.mid - mark) % MAX_MID < (self.next_mid - mark) % MAX_MID  # type: ignore[operator]
 
     # The end of waiting
 
