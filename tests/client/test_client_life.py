@@ -283,6 +283,35 @@ async def test_a_request_can_be_cancelled_at_any_point(steps, client, fake_devic
     assert (await client.request("echo", "next")).arguments == [b"next"]
 
 
+@pytest.mark.parametrize("when", ["connected", "away"])
+async def test_who_cancels_every_task_leaves_none_waiting(client, fake_device, manual_clock, when):
+    """As the end of asyncio.run does: what a task does about it, in a ``finally``, may be to ask the device."""
+    fake_device.on("hang", reply=None)
+    if when == "away":
+        fake_device.refusing = True
+        fake_device.end()
+        await client.wait_disconnected()
+
+    async def ask():
+        with pytest.raises(asyncio.CancelledError):
+            await client.request("hang", timeout=None)
+        with pytest.raises(ConnectionLost, match="the client's task was cancelled"):
+            await client.request("stop", timeout=None)
+        with pytest.raises(NotConnected, match="the client's task was cancelled"):
+            await client.wait_connected(timeout=None)
+
+    asking = asyncio.create_task(ask())
+    await manual_clock.settle()
+    (link,) = [task for task in asyncio.all_tasks() if task.get_name() == "katcp client fake:7147"]
+    for task in asking, link:
+        task.cancel()
+    await manual_clock.settle()
+    assert asking.done()
+    await asking
+    assert client.state is State.CLOSED
+    assert link.cancelled()
+
+
 async def test_waiting_can_be_cancelled(client, fake_device, manual_clock):
     fake_device.refusing = True
     fake_device.end()

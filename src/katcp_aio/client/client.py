@@ -125,7 +125,9 @@ class Client(SidePorts):
 
     def __del__(self) -> None:
         lifecycle: Lifecycle | None = vars(self).get("_lifecycle")  # there is none if the constructor was not called
-        if lifecycle is not None and lifecycle.state not in (State.IDLE, State.CLOSED):
+        if lifecycle is None or lifecycle.state is State.IDLE:
+            return
+        if lifecycle.state is not State.CLOSED or self._link.abandoned:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
 
     def __repr__(self) -> str:

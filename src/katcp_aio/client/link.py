@@ -69,6 +69,7 @@ class Link:
         self._told: str | None = None  # why the last attempt failed, as the log has it
         self._farewell: str | None = None  # why the device says that it ends the connection
         self._task: asyncio.Task[None] | None = None
+        self.abandoned = False  #: it ended with the program's tasks, and nobody closed it
         self.last_error: Exception | None = None  #: why there is no connection, or why the last one ended
         for name in GREETING:
             informs.add(name, self._on_greeting)
@@ -87,6 +88,7 @@ class Link:
 
     async def close(self) -> None:
         """End it. What was promised to the device is sent first, within ``Limits.close_timeout``."""
+        self.abandoned = False
         self._end("the client was closed", UsageError("the client is closed"))
         task = self._task
         if task is not None and not task.done():
@@ -98,6 +100,17 @@ class Link:
         self._desk.shut(reason, refusal)
         if self._lifecycle.state is not State.CLOSED:
             self._lifecycle.advance(Event.CLOSE)
+
+    def _abandon(self) -> None:
+        """Take note that the task was cancelled. By :meth:`close`, which has seen to the rest; or with all others.
+
+        So ends every program whose loop is left, and some of its tasks may still ask, or wait for a reply.
+        """
+        if self._lifecycle.state is not State.CLOSED:
+            self.abandoned = True
+            reason = "the client's task was cancelled"
+            self.last_error = ConnectionLost(reason, device=self._desk.device)
+            self._end(reason, self.last_error)
 
     # The task
 
@@ -113,6 +126,9 @@ class Link:
                 await asyncio.sleep(self._backoff.delay(failures))
                 failures += 1
                 self._lifecycle.advance(Event.DUE)
+        except asyncio.CancelledError:
+            self._abandon()
+            raise
         except Exception as error:  # noqa: BLE001 - a fault of this library must not leave callers waiting
             report_exception("client of %s ended by a fault", self._desk.device)
             self.last_error = error
@@ -143,6 +159,9 @@ class Link:
         except KatcpError as error:
             desk.lose(reason_of(error))
             self._failed(error)
+        except asyncio.CancelledError:
+            self._abandon()  # now: the connection may take its time to close
+            raise
         finally:
             self._connection = None
             await connection.close()
