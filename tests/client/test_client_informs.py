@@ -5,7 +5,9 @@ import asyncio
 import pytest
 
 from katcp_aio.client.client import Client
+from katcp_aio.client.device import DeviceClient
 from katcp_aio.errors import NotConnected
+from katcp_aio.testing import FakeDevice, FakeSensor
 from katcp_aio.wire.message import Message
 
 __all__ = []
@@ -39,6 +41,27 @@ async def test_a_callback_that_raises_harms_nobody(client, fake_device, caplog):
     assert (await client.request("watchdog")).ok
     assert len(seen) == 1
     assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_callback_that_asks_what_was_cancelled_for_its_result_cancels_nobody(time_flies, caplog):
+    def ask(*_what):
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        return future.result()
+
+    device = FakeDevice(sensors={"temp": FakeSensor("float", 30.5)})
+    async with device, DeviceClient(connector=device.connector) as client:
+        client.on_inform("x", ask)
+        client.on_state(ask)
+        client.sensor.temp.attach(ask)
+        device.inform("x")
+        assert await client.sensor.temp.sample("event")
+        device.end()
+        await client.wait_disconnected()
+        await client.wait_connected()
+        assert (await client.request("watchdog")).ok
+    assert all(f"raised on {what}" in caplog.text for what in ("#x", "state"))
+    assert "of sensor temp failed" in caplog.text
 
 
 async def test_methods_of_a_subclass_get_decoded_arguments(fake_device):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -36,11 +37,14 @@ class Callbacks(Generic[T]):
         return cancel
 
     def call(self, argument: T) -> None:
-        """Call them. Exceptions are logged."""
+        """Call them. Exceptions are logged, the CancelledError of what one asks for a result among them.
+
+        Who called is cancelled by none of them: that comes only where a task waits.
+        """
         for key, callback in list(self._callbacks.items()):
             if key not in self._callbacks:
                 continue  # ended by one before it
             try:
                 callback(argument)
-            except Exception:  # noqa: BLE001 - a program's callback may raise anything
+            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - a program's callback may raise anything
                 report_exception("callback %r raised on %s %r", callback, self._what, argument)

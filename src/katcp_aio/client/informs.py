@@ -6,6 +6,7 @@ decoded by their annotations; what no one handles goes to ``unhandled_inform``.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable
 
@@ -53,7 +54,7 @@ class InformTable:
         return cancel
 
     def dispatch(self, inform: Message) -> None:
-        """Call who wants to know of ``inform``. Exceptions are logged."""
+        """Call who wants to know of ``inform``. Exceptions are logged, as those of all callbacks."""
         callbacks = self._callbacks.get(inform.name)
         if callbacks is None:
             if self._unhandled is None:
@@ -62,7 +63,7 @@ class InformTable:
         for callback in callbacks:
             try:
                 callback(inform)
-            except Exception:  # noqa: BLE001 - a program's callback may raise anything
+            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - a program's callback may raise anything
                 report_exception("callback %r raised on #%s", callback, inform.name)
 
 

@@ -6,6 +6,7 @@ A value that cannot be read as the sensor's type stays as it came, as bytes; a s
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -219,7 +220,7 @@ class RemoteSensor:
                 continue  # detached by one before it
             try:
                 observer(self, reading)
-            except Exception:  # noqa: BLE001 - the next observer is to be told, whatever this one did
+            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - the next one is to be told, whatever this did
                 report_exception("observer %r of sensor %s failed", observer, self.name)
 
     def attach(self, observer: RemoteObserver) -> None:
