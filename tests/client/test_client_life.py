@@ -312,6 +312,26 @@ async def test_who_cancels_every_task_leaves_none_waiting(client, fake_device, m
     assert link.cancelled()
 
 
+async def test_a_connector_that_waits_for_what_is_cancelled_is_called_again(fake_device, manual_clock):
+    shared = asyncio.get_running_loop().create_future()
+
+    async def connector():
+        if not shared.cancelled():
+            await shared
+        return await fake_device.connector()
+
+    client = Client("fake", 7147, connector=connector, reconnect=BACKOFF, clock=manual_clock)
+    await client.start()
+    await manual_clock.settle()
+    shared.cancel()
+    await manual_clock.settle()
+    assert client.state is State.WAITING
+    assert str(client.last_error) == "fake:7147: what the connector waited for was cancelled"
+    await manual_clock.advance(1)
+    assert client.connected
+    await client.close()
+
+
 async def test_waiting_can_be_cancelled(client, fake_device, manual_clock):
     fake_device.refusing = True
     fake_device.end()

@@ -145,6 +145,12 @@ class Link:
         except Exception as error:  # noqa: BLE001 - a connector is the program's own and may raise anything
             self._failed(error)
             return 0.0
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            # Of something that the connector waited for: an attempt that failed, as any other.
+            self._failed(ConnectionLost("what the connector waited for was cancelled", device=desk.device))
+            return 0.0
         self._connection = connection
         try:
             self._farewell = None
