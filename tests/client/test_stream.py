@@ -201,6 +201,29 @@ async def test_a_slow_reader_that_asks_for_something_else_gets_it(client, device
     assert seen == 30
 
 
+async def test_a_slow_reader_that_waits_for_the_reader_of_another_stream_gets_on(client, device, manual_clock):
+    """The other begins to wait when the device is held back already."""
+    if not client.dialect.message_ids:
+        pytest.skip("one request at a time")
+    device.on("slow", reply=None)
+    device.on("other", reply=None)
+    slow, other = client.stream("slow", timeout=None), client.stream("other", timeout=None)
+    reading = [asyncio.create_task(anext(stream)) for stream in (slow, other)]
+    await device.received("other")
+    device.send("#slow[1] 0", "#other[2] 0")
+    await asyncio.gather(*reading)
+    device.send(*(f"#slow[1] {number}" for number in range(MOST + 1)))
+    await manual_clock.settle()
+    device.send("#other[2] 1")
+    await manual_clock.settle()
+    reading = asyncio.create_task(anext(other))
+    await manual_clock.settle()
+    assert reading.done()
+    assert (await reading).arguments == (b"1",)
+    await slow.aclose()
+    await other.aclose()
+
+
 @pytest.mark.parametrize("how", ["dropped", "closed", "timed out"])
 async def test_a_reader_that_is_gone_holds_nobody_back(client, device, manual_clock, how):
     device.on("flood", flood(30))

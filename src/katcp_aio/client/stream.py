@@ -26,7 +26,7 @@ class Mailbox:
 
     Args:
         reader: the stream.
-        on_taken: called when the reader has taken the last inform, or is gone.
+        on_taken: called when the reader has taken the last inform, waits for the next, or is gone.
     """
 
     __slots__ = ("_on_taken", "_reader", "_waiter", "informs")
@@ -80,6 +80,7 @@ class Mailbox:
         if self._waiter is not None:
             raise UsageError("a stream of informs has one reader")
         self._waiter = asyncio.get_running_loop().create_future()
+        self._on_taken()  # another stream may be what holds the device back: not any more
         try:
             await self._waiter
         finally:
