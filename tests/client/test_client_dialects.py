@@ -186,6 +186,20 @@ async def test_a_greeting_that_comes_late_is_heeded(manual_clock):
         await client.close()
 
 
+async def test_times_are_read_by_what_the_device_says_it_speaks_before_it_answers(manual_clock):
+    async with FakeDevice("4.0", banner=()) as device:
+        client = Client(connector=device.connector, clock=manual_clock)
+        await client.start()
+        device.on("when", reply=None)  # the test answers
+        asked = asyncio.create_task(client.request("when", returns=(Timestamp,)))
+        await manual_clock.advance(Limits().negotiate_timeout)
+        device.send("#version late")
+        await manual_clock.settle()
+        device.send("!when ok 1500")
+        assert await asked == (1.5,)
+        await client.close()
+
+
 @pytest.mark.parametrize(("protocol", "wire"), [("4.0", b"1500"), ("5.1-MI", b"1.5")])
 async def test_periods_are_seconds_to_the_user(protocol, wire):
     async with FakeDevice(protocol) as device, Client(connector=device.connector) as client:

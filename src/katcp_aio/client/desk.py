@@ -116,10 +116,11 @@ class Desk:
 
     def _rewrite_queue(self) -> None:
         """Write requests again that were queued before it was known how this device writes times."""
+        for slot in self._pending:
+            slot.dialect = self.dialect  # by whose rules it will be answered, if it was sent as well
         for slot in list(self._pending.queue):
             try:
                 slot.arguments = encode_values(slot.name, slot.values, self.dialect, self._types)
-                slot.dialect = self.dialect
             except (TypeError, ValueError) as error:
                 del self._pending.queue[slot]
                 self._finish(slot, error)
@@ -255,8 +256,7 @@ class Desk:
             self.notice()
 
     def _watch_stuck(self) -> None:
-        since = self._pending.stuck_since()
-        if since is not None:
+        if (since := self._pending.stuck_since()) is not None:
             self._arm(since + self.limits.late_timeout)
 
     # In
