@@ -68,6 +68,26 @@ async def test_a_reply_that_comes_twice_is_not_the_answer_to_the_next(client, de
     assert client.trouble.counts == {"unknown reply": 1}
 
 
+async def test_what_comes_behind_an_inform_is_not_the_answer_to_what_its_callback_asks(client, device):
+    """It asks at once with tasks that begin at once, which Python has from 3.12 on."""
+    device.on("get", reply=None)
+    asked = []
+
+    def ask(_inform):
+        asked.append(client.request("get"))
+        asked[0].send(None)
+
+    client.on_inform("go", ask)
+    device.send("#go", "!get ok old")
+    await device.received("get")
+    assert client.trouble.counts == {"unknown reply": 1}
+    device.send("!get ok new")
+    await client.request("watchdog")
+    with pytest.raises(StopIteration) as caught:
+        asked[0].send(None)
+    assert caught.value.value.arguments == [b"new"]
+
+
 async def test_a_late_reply_is_not_the_answer_to_the_next(client, device, manual_clock):
     device.on("get", lambda peer, request: request.arguments[0])
     device.on("get", reply=("ok", "a"), informs=["of a"], delay=2, times=1)

@@ -268,8 +268,7 @@ class Desk:
         self.batches += 1
         pending = self._pending
         asked, outstanding, pending.mark = pending.asked, pending.outstanding, pending.next_mid
-        dispatch = self._informs.dispatch
-        most = self.limits.max_informs
+        dispatch, most = self._informs.dispatch, self.limits.max_informs
         plain = self.dialect.time_scale == 1.0
         settle = Slot.settle if asyncio.current_task(self._loop) is None else Slot.settle_soon
         # Who goes on at once may ask again: without ids, what is left here would pass for the answer to that.
@@ -313,6 +312,7 @@ class Desk:
                 self._trouble.tell("request", "%s: a request from the device, not answered: ?%s", self.device, name)
             if self._refusal is not refusal:
                 return  # the caller, or a callback, has gone on with what it was told, and has closed the client
+        pending.mark = None
         if pending.queue:  # only now: nothing of this batch may pass for the answer to what is sent
             self._send_queued()
 

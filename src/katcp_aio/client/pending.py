@@ -55,7 +55,7 @@ class Pending:
         self._bare: set[str] = set()  # names answered without the id that the request had
         self._head_mark = first_mid  # next_mid when _head was sent
         self.next_mid = first_mid  #: where the search for a free id begins
-        self.mark: int | None = None  #: next_mid when what is being taken in had come
+        self.mark: int | None = None  #: next_mid when what is being taken in had come; None: nothing is
 
     def __len__(self) -> int:
         """How many requests somebody waits for, sent or not."""
@@ -97,7 +97,8 @@ class Pending:
 
     def next(self, *, ids: bool) -> Slot | None:
         """Return the next queued request, now sent with or without an id; None if there is none that may go."""
-        if not self.queue or (not ids and self._head is not None):
+        # What is being taken in is no answer to it, and without ids would pass for one: it waits for the end of that.
+        if not self.queue or (not ids and (self._head is not None or self.mark is not None)):
             return None
         slot, _ = self.queue.popitem(last=False)
         if ids:
@@ -195,7 +196,7 @@ class Pending:
     def lose(self) -> list[Slot]:
         """Forget all that was sent, ghosts included, and return those that somebody waits for."""
         waited_for = [slot for slot in self if slot.sent and slot.given_up is None]
-        self._head = None
+        self._head = self.mark = None
         for table in (self.outstanding, self._ghosts, self._bare):
             table.clear()
         return waited_for
