@@ -40,6 +40,7 @@ ELSEWHERE = {
     "RequestContext.": "called by handlers: test_a_handler_that_sends_many_informs_may_be_cancelled",
     "ClientConnection.": "awaited by the server and by the context of a request, as above",
     "DeviceBase.client_ready": "awaited by the server",
+    "Sink.": "a program's own, which a recorder awaits; see the sinks that there are",
     "ManualLoop.": "asyncio ends a loop with it",
 }
 

@@ -259,10 +259,15 @@ class Visitor:
         for asked in self.asked:
             asked.check()
 
-    def waits(self):
-        """Return what it has asked and not been told, as long as it stays to hear it."""
+    def owed(self):
+        """Return what it has asked and not been told."""
         self.match()
-        return [asked for asked in self.asked if not asked.replies] if self.stays else []
+        return [asked for asked in self.asked if not asked.replies]
+
+    def waits(self):
+        """Return what it is owed, as long as it has given the server no reason to owe it nothing."""
+        owed = self.owed()
+        return owed if self.stays else []
 
     def last(self, sensor):
         """What it has last heard of a sensor."""
@@ -382,7 +387,7 @@ class Scenario:
         for _ in range(100):  # a serial device comes to what waits only after all that takes time before it
             await self.release_all()
             await self.clock.advance(1)
-            if not any(visitor.waits() for visitor in self.visitors.values()):
+            if not any(visitor.owed() for visitor in self.visitors.values() if not visitor.peer.eof):
                 break
         await self.release_all()
         await self.clock.advance(QUIET)
