@@ -159,6 +159,30 @@ async def test_a_sensor_that_comes_back_is_asked_for_again_what_the_one_before_r
         assert device.sensor.mode.sampling == ("event", ())
 
 
+@pytest.mark.parametrize("protocol", ["5.0-M", "4.0"])
+async def test_an_update_behind_the_values_of_a_poll_is_the_newer(protocol):
+    """Also where one piece brings both, and no ids."""
+    polled = b"#sensor-value 1500000000 1 mode nominal idle\n!sensor-value ok 1\n"
+    async with pair(protocol) as (fake, device):
+        await device.sensor.mode.sample("event")
+        fake.on("sensor-value", raw=polled + b"#sensor-status 1500000000 1 mode nominal busy\n")
+        assert (await device.sensor.mode.read()).value == "idle"
+        await asyncio.sleep(0)
+        assert device.sensor.mode.value == "busy"
+
+
+@pytest.mark.parametrize("which", ["mode", "/^mode$/"])
+async def test_a_sensor_that_was_away_for_a_moment_is_asked_for_again(which):
+    """Removed after the list was read, and there again before the next: its row is the same as before."""
+    async with pair() as (fake, device):
+        fake.on("sensor-sampling", reply=("fail", "Unknown sensor 'mode'"), times=1)
+        with pytest.raises(FailReply, match="Unknown sensor"):
+            await device.sample(which, "event")
+        assert len(asked(fake, "sensor-sampling")) == 1  # not again at once: it would be asked for ever
+        await step(fake)
+        assert device.sensor.mode.sampling == ("event", ())
+
+
 async def test_those_that_a_bulk_request_fails_for_are_found():
     def refuse_mode(_peer, request):
         if b"mode" in request.arguments[0].split(b","):

@@ -59,6 +59,17 @@ def test_a_pattern_that_is_refused_for_one_holds_for_the_others_until_that_one_i
     assert wishes.effective("rate") == EVENT
 
 
+def test_what_a_program_wishes_holds_on_for_a_sensor_that_is_not_there():
+    wishes, told, error = Wishes(), [], ValueError("unknown sensor")
+    for wish in (lambda: wishes.set("rate", EVENT)), (lambda: wishes.set_pattern(re.compile("rate"), EVENT)):
+        wish()
+        wishes.refuse("rate", EVENT, error, absent=True)
+        assert wishes.effective("rate") == EVENT
+    wishes.lend(loan("mode", EVENT, told=told))
+    wishes.refuse("mode", EVENT, error, absent=True)
+    assert told == [error]
+
+
 def test_a_loan_takes_the_next_choice_and_then_hears_why_not():
     wishes, told, error = Wishes(), [], ValueError("never")
     wishes.lend(loan("rate", EVENT, AUTO, told=told))

@@ -17,6 +17,7 @@ from katcp_aio.wire.dialect import (
     Detector,
     Dialect,
     means_unknown,
+    means_unknown_sensor,
     parse_version,
     server_dialect,
 )
@@ -361,6 +362,7 @@ def test_changes_are_told_in_detail_since_version_5():
 )
 def test_texts_that_say_there_is_none(text):
     assert means_unknown(text)
+    assert means_unknown_sensor(text) == ("sensor" in text.lower())
 
 
 @pytest.mark.parametrize("text", ["", "The pump is slewing", "unknown", "sensor unknown to man"])

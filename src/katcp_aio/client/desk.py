@@ -11,14 +11,7 @@ import math
 from collections import deque
 
 from ..connection import Connection
-from ..errors import (
-    ConnectionLost,
-    MalformedMessage,
-    NotConnected,
-    ReplyTooLong,
-    RequestTimeout,
-    UsageError,
-)
+from ..errors import ConnectionLost, MalformedMessage, NotConnected, ReplyTooLong, RequestTimeout, UsageError
 from ..limits import Limits
 from ..reports import TroubleLog
 from ..wire.dialect import Dialect
@@ -263,16 +256,24 @@ class Desk:
 
     def receive(self, messages: list[Message | MalformedMessage]) -> None:
         """Take what one read brought: give replies to their requests, and informs to whom they concern."""
-        if (refusal := self._refusal) is not None:
+        if self._refusal is not None:
             return  # closed meanwhile: nobody wants to hear more, and every reply would count as unknown
         self.batches += 1
         pending = self._pending
-        asked, outstanding, pending.mark = pending.asked, pending.outstanding, pending.next_mid
+        pending.mark = pending.next_mid
+        try:
+            self._take_in(messages)
+        finally:
+            pending.mark = None
+        if pending.queue:  # only now: nothing of this batch may pass for the answer to what is sent
+            self._send_queued()
+
+    def _take_in(self, messages: list[Message | MalformedMessage]) -> None:
+        pending, refusal = self._pending, self._refusal
+        asked, outstanding = pending.asked, pending.outstanding
         dispatch, most = self._informs.dispatch, self.limits.max_informs
         plain = self.dialect.time_scale == 1.0
         settle = Slot.settle if asyncio.current_task(self._loop) is None else Slot.settle_soon
-        # Who goes on at once may ask again: without ids, what is left here would pass for the answer to that.
-        settle_bare = settle if len(messages) == 1 else Slot.settle_soon
         for message in messages:
             if isinstance(message, MalformedMessage):
                 self._malformed(message)
@@ -304,17 +305,14 @@ class Desk:
                     slot = self._take(message)
                 if slot is None:
                     continue
-                if plain and slot.sink is None and slot.flaw is None and arguments and arguments[0] == b"ok":
-                    (settle_bare if mid is None else settle)(slot, Reply(message, slot.informs))
+                if slot.sink is None and slot.flaw is None and arguments and arguments[0] == b"ok":
+                    settle(slot, Reply(message if plain else in_seconds(message, self.dialect), slot.informs))
                 else:
                     self._answer(slot, message)
             else:
                 self._trouble.tell("request", "%s: a request from the device, not answered: ?%s", self.device, name)
             if self._refusal is not refusal:
                 return  # the caller, or a callback, has gone on with what it was told, and has closed the client
-        pending.mark = None
-        if pending.queue:  # only now: nothing of this batch may pass for the answer to what is sent
-            self._send_queued()
 
     def _take(self, reply: Message) -> Slot | None:
         """Return the request that a reply answers, if somebody still waits for it, and forget it."""

@@ -264,7 +264,8 @@ class DeviceClient(Client):
         Returns whether the strategy is in force; False while the device is away, or without a sensor of that name.
 
         Raises:
-            FailReply, InvalidReply: the device refused for the one sensor; the wish is dropped.
+            FailReply, InvalidReply: the device refused for the one sensor; the wish is dropped, but not if the device
+                says that it has no such sensor, which may come again.
             GroupError: it refused for several; ``causes`` has the errors by sensor.
             RequestTimeout: it did not answer in time; the wish stays.
             ValueError, TypeError: a pattern or parameter that cannot be.

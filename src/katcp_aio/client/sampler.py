@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from ..errors import ConnectionLost, GroupError, RequestError
+from ..wire.dialect import means_unknown_sensor
 from .client import Client
 from .remote_sensor import RemoteSensor
 from .sensors import SensorTable
@@ -164,8 +165,10 @@ class Sampler:
     def _refused(self, name: str, wish: Sampling, error: RequestError) -> None:
         waited_for = name in self._tickets or name in self._wishes.loans
         if wish != NONE:
-            self._wishes.refuse(name, wish, error)
-            self.due[name] = None  # what the same sensor was or is wished to do otherwise
+            # It may be gone since the list was read; the next list has it, if it is back, and it is looked at again.
+            self._wishes.refuse(name, wish, error, absent=means_unknown_sensor(error.text))
+            if self._wishes.effective(name) != wish:
+                self.due[name] = None  # what the same sensor was or is wished to do otherwise
             if not waited_for:
                 self._client.trouble.tell("sampling refused", "sensor %s, %s: %s", name, wish.strategy, error)
         self._settle([name], error)

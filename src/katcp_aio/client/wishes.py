@@ -117,15 +117,24 @@ class Wishes:
             del self.loans[loan.name]
         return True
 
-    def refuse(self, name: str, wish: Sampling, error: Exception) -> None:
-        """Take note that the device will not: whoever wished just this wishes it no more."""
+    def refuse(self, name: str, wish: Sampling, error: Exception, *, absent: bool = False) -> None:
+        """Take note that the device will not: whoever wished just this wishes it no more.
+
+        Args:
+            name: of the sensor.
+            wish: what it was asked.
+            error: what it answered.
+            absent: this was that it has no such sensor. What a program wishes holds on then, for one that may come.
+        """
         if self.named.get(name) == wish:
+            if absent:
+                return
             del self.named[name]
             former = self.former.pop(name, None)
             if former is not None and former != wish:
                 self.named[name] = former
             return
-        if any(other == wish and pattern.search(name) for pattern, other in self.patterns.items()):
+        if not absent and any(other == wish and pattern.search(name) for pattern, other in self.patterns.items()):
             self.refused.setdefault(name, set()).add(wish)
         for loan in [loan for loan in self.loans.get(name, ()) if loan.choices[0] == wish]:
             if len(loan.choices) > 1:

@@ -27,6 +27,7 @@ __all__ = [
     "Dialect",
     "Rules",
     "means_unknown",
+    "means_unknown_sensor",
     "parse_version",
     "server_dialect",
 ]
@@ -42,6 +43,8 @@ _UNKNOWN = re.compile(
     r"unknown[ _](sensor|request|command|strategy)|is not known|not-found|unable to handle request", re.IGNORECASE
 )
 
+_NO_SENSOR = re.compile(r"unknown[ _]sensor", re.IGNORECASE)
+
 #: Names under which a device tells that its sensors or requests changed: the specification's, and that of C devices
 #: built for version 5. All mean the same to a client.
 INTERFACE_CHANGED = frozenset({"interface-changed", "device-changed"})
@@ -50,6 +53,11 @@ INTERFACE_CHANGED = frozenset({"interface-changed", "device-changed"})
 def means_unknown(text: str) -> bool:
     """Return whether the reason of a failed reply says that the sensor, request or strategy does not exist."""
     return _UNKNOWN.search(text) is not None
+
+
+def means_unknown_sensor(text: str) -> bool:
+    """Return whether the reason of a failed reply says that there is no such sensor."""
+    return _NO_SENSOR.search(text) is not None
 
 
 @attrs.frozen(kw_only=True)
