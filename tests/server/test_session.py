@@ -181,6 +181,25 @@ async def test_requests_of_a_dead_client_that_were_not_started_never_are(greeted
     assert device.started == ["a"]
 
 
+@pytest.mark.parametrize("turns", range(3))
+async def test_nor_are_those_that_are_read_when_it_has_gone(greeted, turns):
+    """The server would not know of them, and could not end them when it stops."""
+    device = Device(limits=Limits(max_in_flight=1))
+    peer = await greeted(device)
+    other = await greeted(peer.served)
+    peer.send("?wait[1] a")
+    await other.ask("?watchdog[1]")
+    peer.send("?wait[2] b")  # is not read yet: one is in flight
+    await other.ask("?watchdog[2]")
+    device.gate("a").set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    peer.abort()
+    await other.ask("?watchdog[3]")
+    await device.stop(0)
+    assert device.started == device.ended
+
+
 async def test_what_dead_clients_left_running_is_bounded(greeted, caplog):
     device = Device(limits=Limits(max_abandoned=3))
     peer = await greeted(device)
