@@ -101,7 +101,7 @@ async def test_ctrl_c_ends_a_loop_over_readings_and_gives_the_sensor_back(far):
     """
     code, out, err = await run(far, text, interrupt=far.received("sensor-sampling", timeout=PATIENCE))
     assert (code, err) == (0, "")
-    assert out in ("1.5\n", "")
+    assert out.strip() in ("1.5", "")  # Ctrl-C may come between a text and the end of its line
     assert far.requests.requests("watchdog")
 
 
