@@ -30,7 +30,9 @@ async def run(far, text, *, interrupt=None):
         from katcp_aio.blocking import Client, DeviceClient
         HOST, PORT = {far.host!r}, {far.port}
         def threads():
-            return [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+            # Those that run: Ctrl-C in the midst of Thread.start() leaves one on Python's list that never did.
+            running = [thread for thread in threading.enumerate() if thread.is_alive()]
+            return [thread.name for thread in running if thread is not threading.main_thread()]
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "error", "-c", textwrap.dedent(head) + textwrap.dedent(text)),

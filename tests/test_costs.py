@@ -35,7 +35,7 @@ CEILINGS = {
     "sensor-status inform built and formatted": 19,
     "reply built and formatted": 14,
     "client's request in flight": 36,
-    "client's request, one after another": 52,
+    "client's request, one after another": 54,
     "inform given to a callback": 14,
     "update of a followed sensor": 18,
 }
