@@ -146,6 +146,16 @@ async def test_a_wish_refused_later_is_told_in_the_log_once(caplog):
     assert "sensor rate, event: " in caplog.text
 
 
+async def test_a_device_that_will_not_sample_what_somebody_follows_is_told_of_in_the_log_once(caplog):
+    async with pair() as (fake, device):
+        fake.on("sensor-sampling", reply=("fail", "never"))
+        cancel = device.sensor.rate.follow(lambda _sensor, _reading: None, "event")
+        await asyncio.sleep(1)
+        assert caplog.text.count("sensor rate, event: ") == 1
+        assert "never" in caplog.text
+        cancel()
+
+
 async def test_a_sensor_that_comes_back_is_asked_for_again_what_the_one_before_refused():
     async with pair() as (fake, device):
         fake.on("sensor-sampling", reply=("fail", "never"), times=1)
