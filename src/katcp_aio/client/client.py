@@ -200,16 +200,15 @@ class Client(SidePorts):
             NotConnected: not in time, or the client will never be; says why, and ``__cause__`` is the last error.
         """
         limit = self.timeout if timeout is DEFAULT else timeout
-        why = "closed"
+        late = None
         try:
             async with async_timeout.timeout(limit):
                 if await self._lifecycle.wait_for(State.CONNECTED, State.CLOSED) is State.CONNECTED:
                     return
         except TimeoutError:
-            why = f"not connected within {limit:g} s"
+            late = f"not connected within {limit:g} s"
         error = self.last_error
-        if error is not None:
-            why = f"{'not connected' if why == 'closed' else why}: {reason_of(error)}"
+        why = late or "closed" if error is None else f"{late or 'not connected'}: {reason_of(error)}"
         raise NotConnected(why, device=self.description) from error
 
     async def wait_disconnected(self) -> None:

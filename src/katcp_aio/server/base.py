@@ -121,8 +121,9 @@ class DeviceBase(DeviceHooks):
         self.loop: asyncio.AbstractEventLoop | None = None  #: in which it serves, once it has been started
         self._chores: set[asyncio.Task[object]] = set()  # hooks that run beside
         self._services = ServiceTasks(self._service_failed)
-        exact = self.limits.max_interface_changes if self.dialect.rules.change_arguments else 0  # or all look the same
-        self._changes = InterfaceChanges(self._tell_change, exact)
+        # Told one by one only where an inform says which change it is.
+        one_by_one = self.limits.max_interface_changes if self.dialect.rules.change_arguments else 0
+        self._changes = InterfaceChanges(self._tell_change, one_by_one)
         self._stop_task: asyncio.Task[None] | None = None
         self._starting = Interruptible()
         self._again = False  # whether the server starts afresh when it has stopped

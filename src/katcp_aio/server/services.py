@@ -55,8 +55,8 @@ class ServiceTasks:
         for service in services:
             try:
                 self._start(service)
-            except Exception as error:  # noqa: BLE001 - the device's own function; clients are served by now, so that
-                # the server has to stop, as if the task had raised, and not be left half started.
+            except Exception as error:  # noqa: BLE001 - a device's own function may raise anything
+                # Clients are served by now: the server stops, as if the task had raised, and is not left half started.
                 asyncio.get_running_loop().call_soon(self._on_failure, error)
 
     def discard(self) -> None:

@@ -182,7 +182,7 @@ class ClientConnection:
                     elif connection.unread:  # read() would not wait, and parsing takes time: the others first
                         await asyncio.sleep(0)
                     messages = await connection.read()
-                    if not messages or self._stopping:  # that was while this waited: what comes is nobody's any more
+                    if not messages or self._stopping:  # gone while this waited: nobody is there to be answered
                         break
                     batch.extend(messages)
                 if not await self._answer_batch(lead, task):
