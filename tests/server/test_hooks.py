@@ -1,0 +1,125 @@
+"""What a device does when it starts, stops, restarts and is visited, and what its server makes of faults in that."""
+
+import asyncio
+
+import pytest
+
+from katcp_aio import DeviceServer, UsageError
+from katcp_aio.testing import serve as serve_in_memory
+
+
+class Device(DeviceServer):
+    VERSION = "device-1.0"
+    BUILD_STATE = "device-1.0.2"
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.told = []
+
+    async def on_start(self):
+        self.told.append("start")
+
+    async def on_stop(self):
+        self.told.append("stop")
+
+    async def on_client_connect(self, client):
+        self.told.append(f"connect {client.description}")
+
+    async def on_client_disconnect(self, client):
+        self.told.append(f"disconnect {client.description}")
+
+
+async def test_hooks_are_called_in_order(manual_clock):
+    device = Device(clock=manual_clock)
+    async with serve_in_memory(device) as served:
+        peer = served.peer()
+        await peer.ask("?watchdog")
+        assert device.told == ["start", "connect memory"]
+    assert device.told == ["start", "connect memory", "disconnect memory", "stop"]
+    assert not device.running
+
+
+async def test_what_on_stop_raises_surfaces(serve):
+    class Broken(Device):
+        async def on_stop(self):
+            raise RuntimeError("cannot be stopped")
+
+    device = Broken()
+    await device.start(listen=False)
+    with pytest.raises(RuntimeError, match="cannot be stopped"):
+        await device.stop()
+    assert not device.running
+    await device.stop()  # once is enough
+
+
+async def cancelled_meanwhile():
+    """Wait for a task that is cancelled, as one's own poller is at the end."""
+    task = asyncio.ensure_future(asyncio.Event().wait())
+    task.cancel()
+    await task
+
+
+async def test_on_stop_that_waits_for_what_it_has_cancelled_does_not_keep_the_server_from_stopping():
+    class Poller(Device):
+        async def on_stop(self):
+            await cancelled_meanwhile()
+
+    device = Poller()
+    device.add_service_task(asyncio.Event().wait())
+    await device.start(listen=False)
+    with pytest.raises(UsageError, match="on_stop waited for something that was cancelled"):
+        await device.stop()
+    assert not device.running
+    assert asyncio.all_tasks() == {asyncio.current_task()}  # services have ended, too
+    await device.serve_forever()  # which is over
+    await device.start(listen=False)
+    assert device.running
+    with pytest.raises(UsageError, match="on_stop"):
+        await device.stop()
+
+
+@pytest.mark.parametrize("hook", ["on_restart", "on_start"])
+async def test_a_restart_that_waits_for_what_was_cancelled_stops_the_server(hook):
+    class Phoenix(Device):
+        async def on_start(self):
+            await super().on_start()
+            if hook == "on_start" and self.told.count("start") > 1:
+                await cancelled_meanwhile()
+
+        async def on_restart(self):
+            if hook == "on_restart":
+                await cancelled_meanwhile()
+
+    device = Phoenix()
+    await device.start(listen=False)
+    forever = asyncio.ensure_future(device.serve_forever())
+    device.begin_stop(restart=True)
+    for _ in range(50):  # more turns than it takes
+        await asyncio.sleep(0)
+    with pytest.raises(UsageError, match=f"{hook} waited for something that was cancelled"):
+        forever.result()
+    assert not device.running
+    await device.stop()
+
+
+async def test_a_client_is_told_that_its_hook_waited_for_what_was_cancelled(greeted, caplog):
+    class Greeter(Device):
+        async def on_client_connect(self, client):
+            await cancelled_meanwhile()
+
+    peer = await greeted(Greeter())
+    assert await peer.end() == [rb"#disconnect internal\_error"]
+    assert "on_client_connect waited for something that was cancelled" in caplog.text
+
+
+async def test_a_failing_disconnect_hook_is_logged(serve, caplog):
+    class Clumsy(Device):
+        async def on_client_disconnect(self, client):
+            raise ValueError("dropped the book")
+
+    served = await serve(Clumsy())
+    peer, other = served.peer(), served.peer()
+    await peer.ask("?watchdog")
+    await peer.close()
+    await other.ask("?watchdog")
+    assert "dropped the book" in caplog.text
