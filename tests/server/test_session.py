@@ -229,6 +229,28 @@ async def test_long_replies_give_others_their_turn(greeted):
             pass
 
 
+async def test_a_handler_that_yields_to_a_client_that_went_gives_others_their_turn(greeted):
+    yielded = []
+
+    class Scanner(Device):
+        async def request_scan(self, ctx: RequestContext):
+            """Yield without ever waiting."""
+            for step in range(5000):
+                yielded.append(step)
+                yield step
+
+    peer = await greeted(Scanner(limits=Limits(batch_time=1e-9)))
+    other = await greeted(peer.served)
+    peer.send("?scan[1]")
+    await peer.line()
+    peer.abort()
+    await peer.close()
+    await other.ask("?watchdog[1]")
+    assert len(yielded) < 4000
+    while len(yielded) < 5000:  # it runs on to its end
+        await other.ask("?watchdog[2]")
+
+
 async def test_a_client_that_does_not_read_is_not_read_either(greeted):
     limits = Limits(write_high=1000, write_low=100)
     device = Device(limits=limits)

@@ -72,8 +72,12 @@ async def _iterate(context: RequestContext, rows: AsyncGenerator[Any, None]) -> 
             else:
                 context.inform(row)
             count += 1
-            if client.turn_is_over() and not client.connection.lost:
-                await client.end_turn()
+            if client.turn_is_over():
+                if client.connection.lost:  # the handler runs on, and the others have their turns all the same
+                    await asyncio.sleep(0)
+                    client.begin_turn()
+                else:
+                    await client.end_turn()
     return None if context.replied else count
 
 
