@@ -391,6 +391,36 @@ async def test_cancelling_stop_leaves_nothing_half_done(manual_clock, greeted):
     assert device.told[-1] == "stop"
 
 
+async def test_who_cancels_every_task_has_the_server_stopped_all_the_same(greeted):
+    device = Device()
+    peer = await greeted(device)
+    peer.send("?wait[1]")
+    await peer.ask("?watchdog[2]")
+    device.begin_stop()
+    await asyncio.sleep(0)
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await device.stop()
+    await device.serve_forever()
+    assert not device.running
+    await peer.end()
+    await peer.close()
+    await device.start(listen=False)
+    await device.stop()
+
+
+async def test_stopping_in_another_thread_is_an_error_and_the_server_runs_on(greeted):
+    device = Device()
+    peer = await greeted(device)
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        await asyncio.to_thread(device.begin_stop)
+    assert device.running
+    await peer.ask("?watchdog")
+    await peer.close()
+    await device.stop()
+    assert not device.running
+
+
 async def test_informs_go_to_all_and_are_never_taken_for_parts_of_a_reply(greeted):
     device = Device()
     first = await greeted(device)

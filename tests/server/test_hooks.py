@@ -123,3 +123,62 @@ async def test_a_failing_disconnect_hook_is_logged(serve, caplog):
     await peer.close()
     await other.ask("?watchdog")
     assert "dropped the book" in caplog.text
+
+
+async def test_a_disconnect_hook_that_waited_for_what_was_cancelled_is_logged(serve, caplog):
+    class Clumsy(Device):
+        async def on_client_disconnect(self, client):
+            await cancelled_meanwhile()
+
+    served = await serve(Clumsy())
+    peer = served.peer()
+    await peer.ask("?watchdog")
+    await peer.close()
+    for _ in range(50):  # more turns than it takes
+        await asyncio.sleep(0)
+    assert "on_client_disconnect waited for something that was cancelled" in caplog.text
+
+
+async def test_a_disconnect_hook_that_is_no_coroutine_is_called_and_logged(serve, caplog):
+    class Plain(Device):
+        def on_client_disconnect(self, client):
+            self.told.append("gone")
+
+    served = await serve(Plain())
+    peer, other = served.peer(), served.peer()
+    await peer.ask("?watchdog")
+    await peer.close()
+    await other.ask("?watchdog")
+    assert served.server.told[-1] == "gone"
+    assert [(record.name, record.message) for record in caplog.records] == [("katcp_aio", "on_client_disconnect")]
+
+
+async def test_hooks_may_be_those_of_one_device_alone(device_class):
+    told = []
+
+    async def tell_who(client):
+        told.append(client.description)
+
+    device = device_class()
+    device.on_client_connect = device.on_client_disconnect = tell_who
+    async with serve_in_memory(device) as served:
+        await served.peer().ask("?watchdog")
+    assert told == ["memory", "memory"]
+
+
+@pytest.mark.parametrize("hook", ["on_stop", "on_restart"])
+async def test_a_hook_that_stopping_waits_for_may_stop_the_device(device_class, hook):
+    async def stop():
+        await device.stop()
+
+    device = device_class()
+    device.on_restart = stop
+    setattr(device, hook, stop)
+    await device.start(listen=False)
+    device.begin_stop(restart=True)
+    for _ in range(50):  # more turns than it takes
+        await asyncio.sleep(0)
+    assert not device.running
+    await device.serve_forever()
+    await device.start(listen=False)
+    await device.stop()

@@ -43,7 +43,7 @@ from .listeners import Listeners
 from .logs import DeviceLog, LogLevel
 from .sampling import Sampling
 from .selection import SensorFinder
-from .services import Service, ServiceTasks, end_tasks
+from .services import Chores, Service, ServiceTasks, end_tasks
 from .session import ClientConnection
 from .staleness import StaleWatch
 
@@ -68,8 +68,7 @@ class DeviceBase(DeviceHooks):
         logger: where the server itself logs.
         access: who may connect, and ask what; None: the default rules.
         audit: is told who asked for what; None: nobody is.
-        serial: whether each client's requests are answered one after another.
-        debug: whether clients are sent the traceback of a handler that fails.
+        serial, debug: whether a client's requests are answered one after another; whether it is sent tracebacks.
     """
 
     VERSION: ClassVar[str]
@@ -119,7 +118,7 @@ class DeviceBase(DeviceHooks):
         )
         self._state = LifeState.STOPPED
         self.loop: asyncio.AbstractEventLoop | None = None  #: in which it serves, once it has been started
-        self._chores: set[asyncio.Task[object]] = set()  # hooks that run beside
+        self._chores = Chores()
         self._services = ServiceTasks(self._service_failed)
         # Told one by one only where an inform says which change it is.
         one_by_one = self.limits.max_interface_changes if self.dialect.rules.change_arguments else 0
@@ -184,13 +183,8 @@ class DeviceBase(DeviceHooks):
             started = not starting.called_off
         finally:
             if not started:
-                self._listeners.close()
                 self._services.discard()
-                self._state = LifeState.STOPPED
-                for client in self.clients:  # pragma: no cover - it came between the opening of two addresses
-                    client.disconnect("server could not start")
-                if self._stopped is not None:  # pragma: no branch - for the type checker: it starts, so it is there
-                    self._stopped.set()
+                self._be_stopped("server could not start")
         if started:
             self._changes.start()
             self._staleness.start()
@@ -202,25 +196,26 @@ class DeviceBase(DeviceHooks):
         if self._starting.active:
             self._starting.call_off()
         elif self._state is LifeState.RUNNING:
+            loop = asyncio.get_running_loop()  # raises in another thread, before anything has changed
             self._state = LifeState.STOPPING
-            grace = self.limits.stop_timeout if timeout is None else timeout
-            self._stop_task = asyncio.get_running_loop().create_task(self._stop(grace))
+            self._stop_task = loop.create_task(self._stop(self.limits.stop_timeout if timeout is None else timeout))
+            self._stop_task.add_done_callback(self._stop_cut_off)
 
     async def stop(self, timeout: float | None = None) -> None:
         """Stop: listen no more, let handlers end for ``timeout`` seconds, tell the clients why, and close.
 
         Takes ``timeout`` (``Limits.stop_timeout`` by default) and ``Limits.stop_margin`` at most, whatever
         clients do, and what :meth:`on_stop` and service tasks take to end. Does nothing to a server that is stopped.
-        Cancelling it stops the waiting only.
+        Cancelling it stops the waiting only; and in ``on_stop`` and ``on_restart`` it does not wait for itself.
 
         Raises:
             Exception: what a service task or :meth:`on_stop` has raised, once.
         """
         self.begin_stop(timeout)
-        if self._stop_task is not None:
-            await asyncio.shield(self._stop_task)
-        elif self._starting.active and self._stopped is not None:
+        if self._starting.active and self._stopped is not None:
             await self._stopped.wait()
+        elif (task := self._stop_task) is not None and task is not asyncio.current_task():
+            await asyncio.wait([task])
         self._raise_failure()
 
     async def serve_forever(self) -> None:
@@ -268,7 +263,7 @@ class DeviceBase(DeviceHooks):
         except Exception as error:  # noqa: BLE001 - a device's own; it surfaces where the server is waited for
             self._fail(error)
         await self._services.stop(grace)
-        await end_tasks(self._chores, deadline - monotonic(), ends - monotonic())
+        await end_tasks(self._chores.tasks, deadline - monotonic(), ends - monotonic())
         if self._again and self._failure is None:
             try:
                 await await_hook("on_restart", self.on_restart())
@@ -278,10 +273,23 @@ class DeviceBase(DeviceHooks):
                 self._fail(error)
         self._stop_task = None
         if not self.running:
-            self._listeners.close()
-            self._state = LifeState.STOPPED
-            if self._stopped is not None:  # pragma: no branch - for the type checker: it was started, so it is there
-                self._stopped.set()
+            self._be_stopped(reason)
+
+    def _stop_cut_off(self, task: asyncio.Task[None]) -> None:
+        """Be stopped all the same where the program cancels every task that there is."""
+        if task.cancelled() and task is self._stop_task:
+            self._stop_task = None
+            self._be_stopped("server shutting down")
+
+    def _be_stopped(self, reason: str) -> None:
+        """Serve nobody any more. There are clients only of a start that fails or a stop that was cut off."""
+        self._listeners.close()
+        self._services.cancel()
+        self._state = LifeState.STOPPED
+        for client in self.clients:
+            client.disconnect(reason)
+        if self._stopped is not None:  # pragma: no branch - for the type checker: it was started, so it is there
+            self._stopped.set()
 
     def _fail(self, error: BaseException) -> None:
         """Keep the first failure for who waits for the server; log the others."""
@@ -332,15 +340,9 @@ class DeviceBase(DeviceHooks):
 
     def client_gone(self, client: ClientConnection) -> None:
         """Called by a client whose connection has ended."""
-        if self._clientele.gone(client) and type(self).on_client_disconnect is not DeviceHooks.on_client_disconnect:
-            task: asyncio.Task[object] = asyncio.get_running_loop().create_task(self.on_client_disconnect(client))
-            self._chores.add(task)
-            task.add_done_callback(self._chore_done)
-
-    def _chore_done(self, task: asyncio.Task[object]) -> None:
-        self._chores.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.logger.error("on_client_disconnect", exc_info=error)
+        hook = self.on_client_disconnect
+        if self._clientele.gone(client) and getattr(hook, "__func__", None) is not DeviceHooks.on_client_disconnect:
+            self._chores.begin("on_client_disconnect", lambda: hook(client))
 
     def abandon(self, task: asyncio.Task[object], *, cancel: bool) -> None:
         """Called by a client that has gone: let its handler run on, or end."""

@@ -9,8 +9,10 @@ from typing import Any
 import attrs
 
 from ..errors import UsageError
+from ..reports import report_exception
+from .life import await_hook
 
-__all__ = ["Service", "ServiceTasks", "end_tasks"]
+__all__ = ["Chores", "Service", "ServiceTasks", "end_tasks"]
 
 Work = Coroutine[Any, Any, object] | Callable[[], Coroutine[Any, Any, object]]
 
@@ -90,6 +92,32 @@ class ServiceTasks:
                 task.cancel()  # does nothing to those that have ended
         if self._tasks:
             await asyncio.wait(list(self._tasks))
+
+    def cancel(self) -> None:
+        """Cancel those that run, without waiting; what is added from now on waits for the next start."""
+        self._running = False
+        for task in self._tasks:
+            task.cancel()
+
+
+class Chores:
+    """Hooks of a device's own that nobody waits for until the server stops; what they raise is logged."""
+
+    def __init__(self) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, name: str, hook: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Run a hook in a task of its own."""
+        task = asyncio.get_running_loop().create_task(self._run(name, hook))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    @staticmethod
+    async def _run(name: str, hook: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        try:
+            await await_hook(name, hook())
+        except Exception:  # noqa: BLE001 - a device's own
+            report_exception(name)
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[object]], timeout: float, grace: float) -> None:
