@@ -1,3 +1,5 @@
+import asyncio
+
 from katcp_aio import Sensor, Status
 
 
@@ -41,3 +43,17 @@ async def test_a_server_that_is_stopped_watches_nothing(manual_clock, greeted, d
     manual_clock.move(10)
     await manual_clock.settle()
     assert sensor.status is Status.NOMINAL
+
+
+def test_one_may_be_added_while_the_loop_rests(device_class, caplog):
+    """As in a program that runs its loop a little at a time."""
+    device = device_class()
+    with asyncio.Runner() as runner:
+        runner.run(device.start(listen=False))
+        gone_stale = asyncio.Event()
+        sensor = device.sensors.add(Sensor(int, "late", stale_after=0.001))
+        sensor.value = 1
+        sensor.attach(lambda _sensor, reading: gone_stale.set() if reading.status is Status.UNKNOWN else None)
+        assert not caplog.records
+        runner.run(gone_stale.wait())
+        runner.run(device.stop())
