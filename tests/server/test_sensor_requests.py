@@ -7,6 +7,7 @@ from katcp_aio import Address, DeviceServer, Limits, Lru, Sensor, Timestamp
 from katcp_aio.model.strategies import Strategy, strategies
 
 NOW = 1_500_000_000.0
+ONE_ONLY = "; without a strategy, or without protocol flag B, only one can be named"
 
 
 class Colour(enum.Enum):
@@ -169,7 +170,7 @@ async def test_none_ends_a_strategy(peer):
         ("colour differential 1", "differential is for integer and float sensors only, and colour is discrete"),
         ("nope event", "Unknown sensor 'nope'"),
         ("nope", "Unknown sensor 'nope'"),
-        ("rate,count", "Unknown sensor 'rate,count'"),  # asking needs one name
+        ("rate,count", f"Unknown sensor 'rate,count'{ONE_ONLY}"),
         ("rate,nope event", "Unknown sensor 'nope'"),
         ("rate,,count event", "Unknown sensor ''"),
         ("rate,colour differential 1", "differential is for integer and float sensors only, and colour is discrete"),
@@ -209,7 +210,7 @@ async def test_bulk_is_all_in_order_and_each_once(peer):
 async def test_bulk_needs_its_flag(manual_clock, greeted):
     peer = await greeted(Device(protocol="5.0", clock=manual_clock))
     (reply,) = await peer.ask("?sensor-sampling rate,count event")
-    assert reply.arguments == (b"fail", b"Unknown sensor 'rate,count'")
+    assert reply.arguments == (b"fail", b"Unknown sensor 'rate,count'" + ONE_ONLY.encode())
 
 
 async def test_sampling_clear(peer):
@@ -287,6 +288,32 @@ async def test_strategies_of_one_servers_own(manual_clock, greeted):
     other = await greeted(Device(clock=manual_clock))
     (reply,) = await other.ask("?sensor-sampling count every-other")
     assert reply.arguments == (b"fail", b"Unknown strategy 'every-other'")
+
+
+async def test_a_strategy_that_cannot_begin_leaves_all_sensors_of_the_request_as_they_were(manual_clock, greeted):
+    class Superstitious(Strategy):
+        __slots__ = ()
+
+        def start(self, reading, now):
+            if reading.value == 13:
+                raise ZeroDivisionError
+
+    own = strategies.child()
+    own.register("superstitious")(lambda params: Superstitious())
+    device = Device(clock=manual_clock, strategies=own)
+    unlucky = device.sensors.add(Sensor(int, "unlucky", default=13))
+    peer = await greeted(device)
+    await peer.ask("?sensor-sampling rate event")
+    peer.send("?sensor-sampling rate,count,unlucky superstitious")
+    first = STATUS + "rate unknown 1.0"
+    await peer.expect(first, STATUS + "count unknown 0", first)  # event begins anew
+    assert (await peer.message("sensor-sampling")).arguments[0] == b"fail"
+    for name, strategy in (("rate", "event"), ("count", "none"), ("unlucky", "none")):
+        await answers(peer, f"?sensor-sampling {name}", f"!sensor-sampling ok {name} {strategy}")
+    device.rate.value = 2.0
+    device.count.value = unlucky.value = 7
+    await peer.expect(STATUS + "rate nominal 2.0")
+    await answers(peer, "?watchdog", "!watchdog ok")
 
 
 async def test_a_value_set_in_another_thread_is_sampled_in_the_loops(greeted):

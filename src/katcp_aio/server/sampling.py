@@ -13,12 +13,13 @@ import asyncio
 import heapq
 import math
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock
 from ..errors import ConnectionLost
+from ..model.reporting import NoReports
 from ..reports import TroubleLog, report_exception
 from .statuslines import StatusLines
 from .turns import Turns, in_turns
@@ -36,7 +37,9 @@ __all__ = ["Sampler", "Sampling"]
 _NEVER = math.inf
 _TOGETHER = 8  # sensors subscribed to between two looks at the time: 20 us
 _MIN_STALE = 64  # wake-ups out of date that are not worth looking for
+_NONE = NoReports()
 
+_Wish = tuple["Sensor[Any]", "Strategy"]
 _WakeUp = tuple[float, int, "Sensor[Any]"]  # when, in monotonic seconds; a number that tells ties apart; of which
 
 
@@ -148,7 +151,7 @@ class Sampler:
         ``none`` only ends the old one. Returns False, and changes nothing, if the sensor is in the set no more or the
         client has gone.
         """
-        return bool(self._subscribe([(sensor, strategy)]))
+        return bool(self._subscribe([(sensor, strategy)], []))
 
     async def commit(self, pairs: Iterable[tuple[Sensor[Any], Strategy]], turns: Turns) -> int:
         """Subscribe to many sensors, in turns, and return to how many; those removed meanwhile are left out.
@@ -157,13 +160,17 @@ class Sampler:
 
         Raises:
             ConnectionLost: the client went.
+            Exception: of a strategy of the device's own that cannot begin; then all are as they were, and begin anew.
         """
-        left = iter(pairs)
-        batches = iter(lambda: list(islice(left, _TOGETHER)), [])
-        return sum(await in_turns(map(self._subscribe, batches), turns, together=1))
+        before: list[_Wish] = []
+        try:
+            return sum(await in_turns((self._subscribe(some, before) for some in _batches(pairs)), turns, together=1))
+        except Exception:
+            await in_turns((self._subscribe(some, []) for some in _batches(before)), turns, together=1)
+            raise
 
-    def _subscribe(self, pairs: Iterable[tuple[Sensor[Any], Strategy]]) -> int:
-        """Subscribe to some sensors, at one time and in one write, and return to how many."""
+    def _subscribe(self, pairs: Iterable[_Wish], before: list[_Wish]) -> int:
+        """Subscribe to some sensors, at one time and in one write, and return to how many. ``before``: what it was."""
         strategies, has, line = self._strategies, self._sampling.has, self._lines.line
         now = self._monotonic()
         lines = []
@@ -176,7 +183,9 @@ class Sampler:
                     reading = sensor.reading
                     strategy.start(reading, now)
                     lines.append(line(sensor, reading))
-                if sensor in strategies:
+                old = strategies.get(sensor, _NONE)
+                before.append((sensor, old))
+                if old is not _NONE:
                     self.unsubscribe(sensor)
                 if strategy.reports:
                     strategies[sensor] = strategy
@@ -374,6 +383,11 @@ class Sampler:
             return False
         self._told = False
         return not connection.paused
+
+
+def _batches(pairs: Iterable[_Wish]) -> Iterator[list[_Wish]]:
+    left = iter(pairs)
+    return iter(lambda: list(islice(left, _TOGETHER)), [])
 
 
 def _wake(waiter: asyncio.Future[float], when: float) -> None:

@@ -23,6 +23,7 @@ __all__ = ["SensorRequests"]
 
 _TOGETHER = 16  # lines made between two looks at the time: 50 us
 
+_ONE_ONLY = "; without a strategy, or without protocol flag B, only one can be named"
 _STATUS_HEAD = len(b"#sensor-status")  # what a reply has another head for
 
 
@@ -98,7 +99,8 @@ class SensorRequests(DeviceBase):
         names = dict.fromkeys(names)
         found = list(map(self.sensors.get, names))
         if None in found:
-            raise FailReply(UNKNOWN_SENSOR.format(plain(list(names)[found.index(None)])))
+            name = list(names)[found.index(None)]
+            raise FailReply(UNKNOWN_SENSOR.format(plain(name)) + (_ONE_ONLY if "," in name else ""))
         return found
 
     async def _make(
