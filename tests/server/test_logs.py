@@ -264,6 +264,27 @@ async def test_a_loop_that_has_ended_does_no_harm(device_class, log):
     log.warning("nobody hears it")
 
 
+async def test_what_a_loop_that_has_ended_left_counts_no_longer(device_class, greeted, log):
+    device = device_class()
+    log.addHandler(KatcpLogHandler(device))
+
+    def flood():
+        for _ in range(1000):
+            log.warning("nobody hears it")
+
+    def earlier_life():
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(device.start(listen=False))
+        loop.run_until_complete(device.stop())
+        flood()  # outside of the loop, which does not run again
+        loop.close()
+
+    await asyncio.to_thread(earlier_life)
+    peer = await greeted(device)
+    await asyncio.to_thread(log.warning, "from outside")
+    assert await told(peer) == [("warn", "pump.motor", "from outside")]
+
+
 async def test_the_devices_own_log_goes_to_its_clients_and_to_pythons_log(manual_clock, greeted, device_class, caplog):
     device = device_class(clock=manual_clock)
     peer = await greeted(device)

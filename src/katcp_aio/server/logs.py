@@ -111,7 +111,8 @@ class KatcpLogHandler(logging.Handler):
         self.dropped = 0  #: records that a client or the loop was too slow for
         self._server = server
         self._busy = False  # in the loop's thread: whatever is logged because a record is sent is not sent
-        self._waiting = 0  # records on their way from other threads; the handler's lock guards it
+        self._loop: asyncio.AbstractEventLoop | None = None  # that records of other threads are on their way to;
+        self._waiting = 0  # how many; the handler's lock guards both
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record, in the loop's thread; from other threads, soon. Called by :mod:`logging`, under its lock."""
@@ -130,18 +131,21 @@ class KatcpLogHandler(logging.Handler):
             here = False
         if here:
             self._send(level, record.created, record.name, text)
-        elif self._waiting >= _MAX_WAITING:
+            return
+        if loop is not self._loop:  # the server was started in another one: what the old one has left does not come
+            self._loop, self._waiting = loop, 0
+        if self._waiting >= _MAX_WAITING:
             self.dropped += 1
         else:
             self._waiting += 1
             try:
-                loop.call_soon_threadsafe(self._arrive, level, record.created, record.name, text)
+                loop.call_soon_threadsafe(self._arrive, loop, level, record.created, record.name, text)
             except RuntimeError:  # pragma: no cover - the loop was closed since it was looked at above
                 self._waiting -= 1
 
-    def _arrive(self, level: LogLevel, created: float, name: str, text: str) -> None:
+    def _arrive(self, loop: asyncio.AbstractEventLoop, level: LogLevel, created: float, name: str, text: str) -> None:
         self.acquire()
-        self._waiting -= 1
+        self._waiting -= loop is self._loop
         self.release()
         self._send(level, created, name, text)
 
