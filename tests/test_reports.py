@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from katcp_aio.reports import TroubleLog, logger, printable, report_exception
+from katcp_aio.reports import TroubleLog, logger, printable, report_exception, text_of
 from katcp_aio.testing.clock import ManualClock
 
 __all__ = []
@@ -62,6 +62,38 @@ def test_an_exception_is_logged_with_its_traceback(caplog):
     assert record.getMessage() == "could not find it"
     assert record.exc_info[0] is LookupError
     assert logger.name == "katcp_aio"
+
+
+class Mute(Exception):
+    """An exception that cannot say what it is."""
+
+    def __str__(self):
+        raise LookupError
+
+
+def test_what_cannot_say_what_it_is_is_told_by_its_kind():
+    assert (printable(Mute()), text_of(Mute()), text_of(b"x")) == (*["<Mute without a text>"] * 2, "b'x'")
+
+
+@pytest.fixture
+def broken_log():
+    """Have the library's log raise, as a filter of the program's may."""
+
+    def refuse(record):
+        raise LookupError("broken filter")
+
+    logger.addFilter(refuse)
+    yield
+    logger.removeFilter(refuse)
+
+
+@pytest.mark.usefixtures("broken_log")
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_log_that_raises_harms_nobody_who_logs(monkeypatch, capsys, shown):
+    monkeypatch.setattr(logging, "raiseExceptions", shown)
+    report_exception("could not find it")
+    TroubleLog(logger, ManualClock().monotonic, rate=3).tell("malformed", "line")
+    assert capsys.readouterr().err.count("LookupError: broken filter") == 2 * shown
 
 
 @pytest.fixture

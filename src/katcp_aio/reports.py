@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-__all__ = ["TroubleLog", "logger", "plain", "printable", "report_exception"]
+__all__ = ["TroubleLog", "logger", "plain", "printable", "report_exception", "safely", "text_of"]
 
 logger = logging.getLogger("katcp_aio")  #: the parent of every logger of this library
 
@@ -24,11 +24,32 @@ _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)
 _ESCAPES.update({code: f"\\u{code:04x}" for code in (*range(0x2028, 0x202F), *range(0x2066, 0x206A))})
 
 
+def text_of(thing: object) -> str:
+    """Return ``str(thing)``, also of an exception of the program's that cannot say what it is."""
+    try:
+        return str(thing)
+    except Exception:  # noqa: BLE001 - whatever it raises
+        return f"<{type(thing).__name__} without a text>"
+
+
+def safely(log: Callable[..., object], *args: object, **options: object) -> None:
+    """Call a logger's method, and go on whatever the program's filters and handlers raise.
+
+    A reply to a client, or the end of a server, is not to depend on them. What they raise is shown on stderr, as
+    :mod:`logging` does by itself with most of it.
+    """
+    try:
+        log(*args, **options)
+    except Exception:  # noqa: BLE001 - the program's
+        if logging.raiseExceptions:
+            traceback.print_exc()
+
+
 def printable(text: object, longest: int = _LONGEST) -> str:
     """Return ``text`` (bytes are read as UTF-8) as one line without control characters, cut at ``longest``."""
     if isinstance(text, bytes):
         text = text[: longest * 4 + 1].decode("utf-8", "backslashreplace")
-    text = str(text)
+    text = text_of(text)
     if len(text) > longest:
         text = text[:longest] + "..."
     # Half a surrogate pair cannot be encoded, and would make a log handler fail.
@@ -49,7 +70,7 @@ def report_exception(what: str, *args: object) -> None:
     record = logger.makeRecord(logger.name, logging.ERROR, "", 0, what, args, sys.exc_info())
     record.exc_text = "\n".join("  " + printable(line, _LONGEST_CODE) for line in traceback.format_exc().splitlines())
     if logger.isEnabledFor(logging.ERROR):
-        logger.handle(record)
+        safely(logger.handle, record)
 
 
 class TroubleLog:
@@ -88,4 +109,4 @@ class TroubleLog:
         window[1] += 1
         suppressed, window[2] = int(window[2]), 0
         more = f" ({suppressed} more like it before)" if suppressed else ""
-        self._target.log(level, text + more, *(printable(arg) for arg in args))
+        safely(self._target.log, level, text + more, *(printable(arg) for arg in args))

@@ -326,6 +326,7 @@ async def test_without_a_bound_all_is_kept(join, manual_clock):
         (("127.0.0.1", 5000), "127.0.0.1:5000", "127.0.0.1:5000"),
         (("fe80::1%eth0", 5000, 0, 2), "[fe80::1]:5000", "[fe80::1]:5000"),
         ("/run/client", None, "/run/client"),
+        ("/run/\udcff", None, r"/run/\udcff"),
         (("a-machine", 5000), None, "unknown peer"),
     ],
 )

@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from katcp_aio import DeviceServer, FailReply, InvalidReply, RequestContext, UsageError
+from katcp_aio import DeviceServer, FailReply, InvalidReply, KatcpError, RequestContext, UsageError
 from katcp_aio.errors import RequestTimeout
 from katcp_aio.wire.message import Message
 
@@ -224,6 +224,71 @@ async def test_a_clients_text_cannot_forge_a_line_in_the_log(greeted, caplog):
     peer.send(r"?echo a\nERROR\_all\_is\_lost\e[2J", "?watchdog")
     await peer.expect("!echo ok", "!watchdog ok")
     assert r"a\x0aERROR all is lost\x1b[2J" in caplog.text
+
+
+@pytest.fixture
+def broken_log():
+    """Have the library's log raise, as a filter of the program's may."""
+
+    def refuse(record):
+        raise LookupError("broken filter")
+
+    logger = logging.getLogger("katcp_aio")
+    logger.addFilter(refuse)
+    yield
+    logger.removeFilter(refuse)
+
+
+@pytest.mark.usefixtures("broken_log")
+@pytest.mark.parametrize("name", ["crash", "plain-crash", "twice", "early-then-fail"])
+async def test_a_log_that_raises_takes_no_reply_from_a_client(greeted, name):
+    peer = await greeted(Device())
+    peer.send(f"?{name}[1]")
+    assert (await peer.message(name)).mid == 1
+    await peer.ask("?watchdog[2]")
+
+
+class Mute(KatcpError):
+    """An exception that cannot say what it is."""
+
+    def __str__(self):
+        raise LookupError
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(Mute(), r"?mute:\_<Mute\_without\_a\_text>"), (FailReply(Mute()), r"<Mute\_without\_a\_text>")],
+)
+async def test_an_exception_that_cannot_say_what_it_is_is_a_reply_too(greeted, error, text):
+    async def mute(ctx):
+        raise error
+
+    device = Device()
+    device.add_request("mute", mute)
+    peer = await greeted(device)
+    peer.send("?mute[1]", "?watchdog[2]")
+    await peer.expect(f"!mute[1] fail {text}", "!watchdog[2] ok")
+
+
+class Way(BaseException):
+    """What nobody is to catch."""
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_client_does_not_wait_for_a_handler_that_ended_otherwise_than_by_an_exception(greeted, caplog, waits):
+    async def leave(ctx):
+        if waits:
+            await asyncio.sleep(0)
+        raise Way
+
+    device = Device()
+    device.add_request("leave", leave)
+    peer = await greeted(device)
+    peer.send("?leave[1]")
+    await peer.expect(r"#disconnect internal\_error")
+    await peer.end()
+    assert "Way" in caplog.text
+    assert (await (await greeted(peer.served)).ask("?watchdog"))[-1].ok
 
 
 async def test_a_handler_can_be_cancelled_alone(greeted, caplog):

@@ -309,6 +309,13 @@ async def test_a_handler_that_sends_to_a_client_that_went_ends_quietly(greeted, 
     assert caplog.records == []
 
 
+async def test_a_client_is_sent_away_with_any_reason(greeted, device_class):
+    peer = await greeted(device_class())
+    (client,) = peer.served.server.clients
+    client.disconnect("no room for \udcff")
+    assert await peer.end() == [rb"#disconnect no\_room\_for\_\\udcff"]
+
+
 async def test_the_client_as_handlers_see_it(device_class, greeted):
     class Talkative(device_class):
         async def request_who(self, ctx: RequestContext):

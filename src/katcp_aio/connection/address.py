@@ -29,4 +29,6 @@ def name_peer(writer: asyncio.StreamWriter) -> str:
         return str(address)
     if not peer:
         peer = writer.get_extra_info("sockname")  # of a Unix socket: only the server's end has a name
-    return peer if peer and isinstance(peer, str) else "unknown peer" if peer else "memory"
+    if isinstance(peer, str) and peer:  # a path may have bytes in it that are no text
+        return peer.encode("utf-8", "backslashreplace").decode()
+    return "unknown peer" if peer else "memory"

@@ -23,7 +23,7 @@ from ..model.sensorset import SensorSet
 from ..model.signature import Signature
 from ..model.strategies import StrategyRegistry
 from ..model.strategies import strategies as all_strategies
-from ..reports import TroubleLog, logger
+from ..reports import TroubleLog, logger, safely
 from ..version import library_row
 from ..wire.datatypes import Address
 from ..wire.dialect import Dialect, server_dialect
@@ -296,10 +296,10 @@ class DeviceBase(DeviceHooks):
         if self._failure is None:
             self._failure = error
         else:
-            self.logger.error("while the server stopped", exc_info=error)
+            safely(self.logger.error, "while the server stopped", exc_info=error)
 
     def _service_failed(self, error: BaseException) -> None:
-        self.logger.warning("a service task failed, so the server stops: %s: %s", type(error).__name__, error)
+        safely(self.logger.warning, "a service task failed, so the server stops: %s: %s", type(error).__name__, error)
         self._fail(error)
         self.begin_stop()
 

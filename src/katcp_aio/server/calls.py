@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConnectionLost, FailReply, InvalidReply, KatcpError, MalformedMessage
-from ..reports import plain, printable, report_exception
+from ..reports import plain, printable, report_exception, safely, text_of
 from ..wire.datatypes import Timestamp
 from ..wire.message import Message, MessageType
 from .context import RequestContext, format_line
@@ -86,7 +86,7 @@ def _failed(context: RequestContext, error: Exception) -> None:
     client, name = context.client, context.message.name
     if isinstance(error, FailReply | InvalidReply) and error.request is None:
         if context.replied:
-            client.server.logger.error("?%s failed after its reply: %s", name, printable(error))
+            safely(client.server.logger.error, "?%s failed after its reply: %s", name, printable(error))
         context.refuse(error.code, error.text)
         return
     if client.connection.lost and isinstance(error, ConnectionLost):
@@ -97,7 +97,7 @@ def _failed(context: RequestContext, error: Exception) -> None:
     if client.server.debug:
         text = "".join(traceback.format_exception(error))
     elif isinstance(error, KatcpError):
-        text = f"?{name}: {error}"  # another device said no, or did not answer, on behalf of this request
+        text = f"?{name}: {text_of(error)}"  # another device said no, or did not answer, on behalf of this request
     else:
         text = f"?{name}: {type(error).__name__} in the device, error {number}"
     context.refuse("fail", text)

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from ..reports import logger
+from ..reports import logger, safely, text_of
 from ..wire.escapes import escape
 from ..wire.formats import encode_text_leniently
 from ..wire.values import TypeRegistry, registry
@@ -143,7 +143,7 @@ class RequestContext:
         """Send the successful reply with what the handler returned, unless it has replied itself."""
         if self.replied:
             if result is not None:
-                logger.error("?%s replied and returned a value as well, which is dropped", self.message.name)
+                safely(logger.error, "?%s replied and returned a value as well, which is dropped", self.message.name)
             return
         mid = self.message.mid
         handler = self.handler
@@ -161,7 +161,8 @@ class RequestContext:
     def refuse(self, code: str, text: object) -> None:
         """Send an unsuccessful reply, unless the handler has replied itself. Never raises, whatever the text."""
         if not self.replied:
-            self.reply(encode_text_leniently(code), text if isinstance(text, bytes) else encode_text_leniently(text))
+            text = text if isinstance(text, bytes) else encode_text_leniently(text_of(text))
+            self.reply(encode_text_leniently(code), text)
 
     def deny(self, text: str) -> None:
         """Refuse a request that its client may not make."""

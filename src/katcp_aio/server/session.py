@@ -13,8 +13,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from ..errors import ConnectionLost, MalformedMessage
-from ..reports import report_exception
+from ..reports import report_exception, safely
 from ..wire.datatypes import Address
+from ..wire.formats import encode_text_leniently
 from ..wire.message import Message, MessageType
 from .calls import answer_stray, await_handler, call_handler, refuse
 from .context import RequestContext, format_line
@@ -123,7 +124,7 @@ class ClientConnection:
         """Send ``#disconnect`` with a reason (5.1, section 4.2) and end the connection, without waiting."""
         self._stopping = True
         if not self.connection.closing:
-            self.inform("disconnect", reason)
+            self.inform("disconnect", encode_text_leniently(reason))
             self.connection.begin_close()
 
     # The time budget of one turn
@@ -325,8 +326,9 @@ class ClientConnection:
         """Take note that a task has ended; the last one closes the connection."""
         self._tasks.discard(task)
         self._waiting.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:  # pragma: no cover - our own fault
-            self.server.logger.error("client %s", self.description, exc_info=error)
+        if not task.cancelled() and (error := task.exception()) is not None:  # a handler's own BaseException
+            safely(self.server.logger.error, "client %s", self.description, exc_info=error)
+            self.disconnect("internal error")  # there is no reply to that: the client is not to wait for it
         if not self._tasks:
             self._say_goodbye()
             self._end()
