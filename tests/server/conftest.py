@@ -1,6 +1,7 @@
 """What the tests of the server share."""
 
 import datetime as dt
+import logging
 
 import pytest
 from tests.server.sampled import World
@@ -59,6 +60,19 @@ async def come_from():
         if not peer.lost:
             peer.abort()
         await peer.close()
+
+
+@pytest.fixture
+def broken_log():
+    """Have the library's log raise, as a filter of the program's may."""
+
+    def refuse(record):
+        raise LookupError("broken filter")
+
+    logger = logging.getLogger("katcp_aio")
+    logger.addFilter(refuse)
+    yield
+    logger.removeFilter(refuse)
 
 
 @pytest.fixture

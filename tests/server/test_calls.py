@@ -226,19 +226,6 @@ async def test_a_clients_text_cannot_forge_a_line_in_the_log(greeted, caplog):
     assert r"a\x0aERROR all is lost\x1b[2J" in caplog.text
 
 
-@pytest.fixture
-def broken_log():
-    """Have the library's log raise, as a filter of the program's may."""
-
-    def refuse(record):
-        raise LookupError("broken filter")
-
-    logger = logging.getLogger("katcp_aio")
-    logger.addFilter(refuse)
-    yield
-    logger.removeFilter(refuse)
-
-
 @pytest.mark.usefixtures("broken_log")
 @pytest.mark.parametrize("name", ["crash", "plain-crash", "twice", "early-then-fail"])
 async def test_a_log_that_raises_takes_no_reply_from_a_client(greeted, name):

@@ -63,6 +63,20 @@ async def test_a_service_that_fails_stops_the_server_and_surfaces(device_class, 
     await device.stop()  # it is raised once
 
 
+@pytest.mark.usefixtures("broken_log")
+async def test_a_log_that_raises_does_not_keep_the_server_from_stopping(device_class):
+    async def fail():
+        raise RuntimeError("the hardware is gone")
+
+    device = device_class()
+    device.add_service_task(fail())
+    device.add_service_task(fail())
+    await device.start(listen=False)
+    with pytest.raises(RuntimeError, match="the hardware is gone"):
+        await device.serve_forever()
+    assert not device.running
+
+
 async def test_leaving_the_block_raises_it_too(device_class):
     async def fail():
         raise RuntimeError("the hardware is gone")
