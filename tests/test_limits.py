@@ -61,6 +61,12 @@ def test_a_count_is_whole():
         Limits(max_clients=2.5)
 
 
+def test_reading_on_does_not_begin_above_where_it_ended():
+    with pytest.raises(ValueError, match="write_low, 16384 bytes, is more than write_high, 1000"):
+        Limits(write_high=1000)
+    assert Limits(write_high=1000, write_low=1000).write_low == 1000
+
+
 def test_limits_never_change():
     limits = Limits()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -108,7 +114,7 @@ def test_the_module_makes_the_same_bounds_whenever_it_runs():
         assert field.metadata == known.metadata
         assert list(field.metadata) == ["reason"]
         least = 1 if type(field.default) is int else 1e-9
-        assert getattr(again(**{field.name: least}), field.name) == least
+        assert getattr(again(**{"write_low": 1, field.name: least}), field.name) == least
         for bad, error in ((0, ValueError), (-1, ValueError), ("many", TypeError)):
             with pytest.raises(error):
                 again(**{field.name: bad})

@@ -111,3 +111,8 @@ class Limits:
     record_timeout: float = _bound(
         5.0, "seconds for a recorder to write what waits when it is closed; longer: counted as lost"
     )
+
+    def __attrs_post_init__(self) -> None:
+        """Look at those that go together."""
+        if self.write_low > self.write_high:  # no transport takes that, so that every connection would fail
+            raise ValueError(f"write_low, {self.write_low} bytes, is more than write_high, {self.write_high}")

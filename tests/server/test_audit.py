@@ -104,7 +104,7 @@ async def audited(records, serve, manual_clock):
         ("?crash", "fail"),
         ("?unwritable", "fail"),
         ("?early", "ok"),
-        ("?nothing", ""),
+        ("?nothing", "fail"),
         ("?slow soon", "invalid"),
         ("?no-such", "invalid"),
         ("?log-level", "ok"),

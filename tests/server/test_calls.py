@@ -74,6 +74,10 @@ class Device(DeviceServer):
             self.outcomes.append(str(error))
         return 3
 
+    async def request_no_code(self, ctx: RequestContext):
+        """Reply without a return code, which would be no reply."""
+        ctx.reply()
+
     async def request_early_then_fail(self, ctx: RequestContext):
         """Fail after the reply."""
         ctx.reply("ok")
@@ -131,6 +135,7 @@ class Device(DeviceServer):
     [
         ("?nothing", ["!nothing ok"]),
         ("?nothing[7]", ["!nothing[7] ok"]),
+        ("?no-code", [r"!no-code fail ?no-code:\_TypeError\_in\_the\_device,\_error\_1"]),
         ("?plain[1] 21", ["!plain[1] ok 42"]),
         ("?many", [r"!many ok 1 two 1 0.5 \0"]),
         ("?fail[3]", [r"!fail[3] fail not\_now"]),

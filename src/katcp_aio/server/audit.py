@@ -96,10 +96,10 @@ class AuditedContext(RequestContext):
         self._time = clock.time()
         self._began = clock.monotonic()
 
-    def reply(self, *arguments: object) -> None:
+    def reply(self, code: object, /, *arguments: object) -> None:
         """Reply, as any context does, and record the return code."""
-        super().reply(*arguments)
-        self._record(printable(arguments[0]) if arguments else "")
+        super().reply(code, *arguments)
+        self._record(printable(code))
 
     def finish(self, result: object) -> None:
         """Send the successful reply, as any context does, and record it; unless the handler replied itself."""

@@ -127,15 +127,15 @@ class RequestContext:
                     await client.end_turn()
         return count
 
-    def reply(self, *arguments: object) -> None:
-        """Reply before the handler ends; the first argument is the return code. What the handler returns is then moot.
+    def reply(self, code: object, /, *arguments: object) -> None:
+        """Reply before the handler ends, with a return code (5.1, table 4). What the handler returns is then moot.
 
         Raises:
             UsageError: the reply has left already.
             TypeError, ValueError: a value that has no form on the wire; nothing was sent.
         """
         self._open("reply")
-        line = format_line(self._reply_head(), arguments, self.client.dialect, self.client.server.types)
+        line = format_line(self._reply_head(), (code, *arguments), self.client.dialect, self.client.server.types)
         self.replied = True
         self.client.connection.write(line)
 
