@@ -103,6 +103,26 @@ async def test_a_service_may_end_or_be_cancelled_without_harm(device_class):
         assert device.running
 
 
+async def test_a_service_that_ends_with_what_it_waited_for_is_told_in_the_log(device_class, caplog):
+    inner = asyncio.get_running_loop().create_future()
+
+    async def poll():
+        await inner
+
+    async def wait():
+        await asyncio.Event().wait()
+
+    device = device_class()
+    device.add_service_task(poll(), name="poller")
+    device.add_service_task(wait(), name="waiter")
+    async with serve_in_memory(device) as served:
+        inner.cancel()
+        assert (await served.peer().ask("?watchdog"))[-1].ok
+    assert [record.message for record in caplog.records] == [
+        "service task poller ended, as what it waited for was cancelled"
+    ]
+
+
 async def test_a_service_may_be_waited_for(manual_clock, device_class):
     done = []
 

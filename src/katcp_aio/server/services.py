@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from ..errors import UsageError
-from ..reports import report_exception
+from ..reports import logger, report_exception, safely
 from .life import await_hook
 
 __all__ = ["Chores", "Service", "ServiceTasks", "end_tasks"]
@@ -77,7 +77,10 @@ class ServiceTasks:
 
     def _done(self, task: asyncio.Task[object]) -> None:
         del self._tasks[task]
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            if self._running and not task.cancelling():  # nobody wanted it to end
+                safely(logger.warning, "service task %s ended, as what it waited for was cancelled", task.get_name())
+        elif (error := task.exception()) is not None:
             self._on_failure(error)
 
     async def stop(self, timeout: float) -> None:
