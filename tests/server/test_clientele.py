@@ -191,6 +191,18 @@ async def test_rules_that_raise_let_nobody_in_and_leave_nobody_waiting(serve, de
     assert "no such table" in caplog.text
 
 
+async def test_versions_that_cannot_be_told_leave_nobody_waiting(serve, device_class, caplog):
+    device = device_class()
+    device.versions["firmware"] = (None,)
+    served = await serve(device)
+    for _ in range(2):
+        assert await served.peer().end() == [rb"#disconnect internal\_error"]
+    assert device.clients == ()
+    assert "the greeting of client memory" in caplog.text
+    device.versions["firmware"] = ("1.0",)
+    assert (await served.peer().ask("?watchdog"))[-1].ok
+
+
 TOO_MANY = rb"#disconnect too\_many\_clients\_from\_this\_address"
 
 

@@ -94,6 +94,12 @@ class Clientele:
         connection.on_lost(lambda: self._closing.discard(connection))
 
     def _admit(self, client: ClientConnection, origin: Hashable) -> None:
+        try:
+            greeting = self._greeting()
+        except Exception:  # noqa: BLE001 - versions of the device's own that have no form on the wire
+            report_exception("the greeting of client %s", client.description)
+            self._turn_away(client.connection, "internal error")
+            return
         if self._multi_client and self.clients:  # the first has nobody to be announced to
             if not self._newcomers:
                 asyncio.get_running_loop().call_soon(self._announce_when_all_came, 0, _MOST_TURNS)
@@ -104,7 +110,7 @@ class Clientele:
         self.clients[client] = origin
         if origin is not None:
             self._counts[origin] = self._counts.get(origin, 0) + 1
-        client.connection.write(self._greeting())
+        client.connection.write(greeting)
         client.start()
 
     def _greeting(self) -> bytes:
@@ -112,11 +118,11 @@ class Clientele:
         server = self._server
         told = server.device_row, dict(server.versions)
         if told != self._told:
-            self._told = told
             informs = server.dialect.greeting(server.library_row, *told)
             self._lines = b"".join(
                 [format_line(MessageType.INFORM.head(name), rows, server.dialect) for name, rows in informs]
             )
+            self._told = told
         return self._lines
 
     def _announce_when_all_came(self, known: int, turns: int) -> None:
