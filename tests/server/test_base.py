@@ -277,6 +277,36 @@ async def test_who_stops_a_server_that_restarts_has_his_way():
         assert device.told.count("start") == 1
 
 
+@pytest.mark.parametrize("first", [True, False])
+async def test_who_restarts_a_server_that_starts_has_his_way_too(first):
+    class Phoenix(Device):
+        async def on_restart(self):
+            self.told.append("restart")
+
+        async def on_start(self):
+            self.told.append("start")
+            await self.gate.wait()
+
+    device = Phoenix()
+    starting = asyncio.ensure_future(device.start(listen=False))
+    await asyncio.sleep(0)
+    if not first:
+        device.gate.set()
+        await starting
+        device.gate.clear()
+        device.begin_stop(restart=True)
+        while "restart" not in device.told:  # noqa: ASYNC110 - it is never for long, and there is no event for it
+            await asyncio.sleep(0)
+    device.begin_stop(restart=True)
+    device.gate.set()
+    for _ in range(10):  # more turns than it takes
+        await asyncio.sleep(0)
+    await starting
+    assert device.running
+    await device.stop()
+    assert not device.running
+
+
 async def test_waiting_for_a_server_whose_start_failed_ends():
     class Broken(Device):
         async def on_start(self):

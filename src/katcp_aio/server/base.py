@@ -191,11 +191,11 @@ class DeviceBase(DeviceHooks):
             self._services.start()
 
     def begin_stop(self, timeout: float | None = None, *, restart: bool = False) -> None:
-        """Start to stop, without waiting: for signal handlers and ?halt; :meth:`serve_forever` waits."""
+        """Start to stop (and to start again), without waiting: for signal handlers, ?halt and ?restart."""
         self._again = restart and (self._again or self._state is LifeState.RUNNING)  # who stops it for good has his way
-        if self._starting.active:
+        if self._starting.active and not restart:
             self._starting.call_off()
-        elif self._state is LifeState.RUNNING:
+        elif self._state is LifeState.RUNNING and not self._starting.active:  # else it starts afresh already
             loop = asyncio.get_running_loop()  # raises in another thread, before anything has changed
             self._state = LifeState.STOPPING
             self._stop_task = loop.create_task(self._stop(self.limits.stop_timeout if timeout is None else timeout))
