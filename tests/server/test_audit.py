@@ -60,9 +60,9 @@ class Device(DeviceServer):
         await asyncio.sleep(0)
         raise FailReply("too late")
 
-    def request_nothing(self, ctx):
-        """Reply without a code, which no device should."""
-        ctx.reply()
+    def request_done(self, ctx):
+        """Reply, with a code of its own, and end."""
+        ctx.reply("done")
 
     def request_bye(self, ctx):
         """Disconnect the client."""
@@ -104,7 +104,7 @@ async def audited(records, serve, manual_clock):
         ("?crash", "fail"),
         ("?unwritable", "fail"),
         ("?early", "ok"),
-        ("?nothing", "fail"),
+        ("?done", "done"),
         ("?slow soon", "invalid"),
         ("?no-such", "invalid"),
         ("?log-level", "ok"),

@@ -422,7 +422,14 @@ async def test_cancelling_stop_leaves_nothing_half_done(manual_clock, greeted):
 
 
 async def test_who_cancels_every_task_has_the_server_stopped_all_the_same(greeted):
+    async def take_time_to_end():
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
     device = Device()
+    device.add_service_task(take_time_to_end())
     peer = await greeted(device)
     peer.send("?wait[1]")
     await peer.ask("?watchdog[2]")
