@@ -458,6 +458,22 @@ async def test_stopping_in_another_thread_is_an_error_and_the_server_runs_on(gre
     assert not device.running
 
 
+async def test_nor_does_another_thread_stop_a_server_that_starts():
+    class Slow(Device):
+        async def on_start(self):
+            await self.gate.wait()
+
+    device = Slow()
+    starting = asyncio.ensure_future(device.start(listen=False))
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        await asyncio.to_thread(device.begin_stop)
+    device.gate.set()
+    await starting
+    assert device.running
+    await device.stop()
+
+
 async def test_informs_go_to_all_and_are_never_taken_for_parts_of_a_reply(greeted):
     device = Device()
     first = await greeted(device)

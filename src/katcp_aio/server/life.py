@@ -49,8 +49,9 @@ class Interruptible:
     def call_off(self) -> None:
         """Have the work end here; only while it is under way."""
         if self._timeout is not None and not self.called_off:  # what it stopped may take its time to clean up
+            now = asyncio.get_running_loop().time()  # raises in another thread, before anything has changed
             self.called_off = True
-            self._timeout.update(asyncio.get_running_loop().time())
+            self._timeout.update(now)
 
     async def __aenter__(self) -> Self:
         """Begin."""
