@@ -27,7 +27,10 @@ class DeviceHooks(OwnNames):
         """Called before the server listens; an exception is passed on by ``start``."""
 
     async def on_stop(self) -> None:
-        """Called when the clients are gone, before service tasks end; an exception is passed on by ``stop``."""
+        """Called when the clients are gone, before service tasks end; an exception is passed on by ``stop``.
+
+        Not where starting fails or is called off, be it behind ``on_start``, as where the address is in use.
+        """
 
     async def on_client_connect(self, client: ClientConnection) -> None:
         """Called when a client has been greeted, before its first request is read; an exception disconnects it.
