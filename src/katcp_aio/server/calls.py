@@ -74,8 +74,7 @@ async def _iterate(context: RequestContext, rows: AsyncGenerator[Any, None]) -> 
             count += 1
             if client.turn_is_over():
                 if client.connection.lost:  # the handler runs on, and the others have their turns all the same
-                    await asyncio.sleep(0)
-                    client.begin_turn()
+                    await client.pass_turn()
                 else:
                     await client.end_turn()
     return None if context.replied else count

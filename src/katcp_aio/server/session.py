@@ -60,6 +60,7 @@ class ClientConnection:
         "_monotonic",
         "_stopping",
         "_tasks",
+        "_turn",
         "_turn_ends",
         "_waiting",
         "connection",
@@ -86,6 +87,7 @@ class ClientConnection:
         self._lead: object | None = None  # identifies the leader; None: nobody leads until a handler ends
         self._current: RequestContext | None = None  # what the leader is busy with
         self._waiting: dict[asyncio.Task[object], RequestContext] = {}  # handlers that wait, but the leader's
+        self._turn = asyncio.Lock()  # held by the one that waits for the next turn
         self._turn_ends = 0.0
         self._hook: asyncio.Task[object] | None = None  # in which the device greets the client
         self._farewell: str | None = None  # the reason to give when the last handler has ended
@@ -145,9 +147,17 @@ class ClientConnection:
         """
         connection = self.connection
         connection.flush()
-        if connection.paused or connection.lost:
-            await connection.drain()
-        else:
+        wait = connection.paused or connection.lost
+        async with self._turn:  # one after another: who asks for many long replies at once has no more turns for it
+            if wait:
+                await connection.drain()
+            else:
+                await asyncio.sleep(0)
+        self.begin_turn()
+
+    async def pass_turn(self) -> None:
+        """Let the others have a turn, for a handler that runs on without its client; then start the next."""
+        async with self._turn:
             await asyncio.sleep(0)
         self.begin_turn()
 
