@@ -293,3 +293,20 @@ def test_what_a_certificate_is_called():
     assert certificate_name(OPERATOR) == "O=SARAO, CN=operator, DNS=operator.example, DNS=spare.example"
     assert certificate_name({}) is None
     assert certificate_name(None) is None
+
+
+async def test_rules_of_ones_own_that_raise_for_a_request_do_not_allow_it(serve, device_class, caplog):
+    class Slow:
+        def allows(self, name, arguments):
+            return name != "log-level" or float(arguments[0]) < 5
+
+    class OwnRules:
+        def permission(self, address, peercert):
+            return Slow()
+
+    served = await serve(device_class(access=OwnRules()))
+    peer = served.peer()
+    reply = (await peer.ask("?log-level[1]"))[-1]
+    assert (reply.mid, reply.arguments) == (1, (b"fail", b"?log-level is not allowed for this client"))
+    assert "whether client memory may ask ?log-level" in caplog.text
+    assert (await peer.ask("?watchdog[2]"))[-1].ok

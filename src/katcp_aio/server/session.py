@@ -228,7 +228,7 @@ class ClientConnection:
                 else:
                     handler = handlers.get(message.name) or server.unknown_request(message.name)
                     self._current = context = make_context(self, message, handler)
-                    if permission is not None and not permission.allows(message.name, message.arguments):
+                    if permission is not None and not self._may(permission, message):
                         refuse(context)
                     elif handler.kind == "plain":
                         call_handler(context)
@@ -251,6 +251,14 @@ class ClientConnection:
         if batch and not self._stopping:
             await self.end_turn()
         return True
+
+    def _may(self, permission: Permission, message: Message) -> bool:
+        """Ask the rules; what makes those of the program's own raise is not allowed."""
+        try:
+            return permission.allows(message.name, message.arguments)
+        except Exception:  # noqa: BLE001 - the program's; the client is owed a reply
+            report_exception("whether client %s may ask ?%s", self.description, message.name)
+            return False
 
     def _hand_over(self, lead: object) -> None:
         """Called when the leader's handler waits: have another task lead, unless order forbids it."""
