@@ -182,3 +182,28 @@ async def test_a_hook_that_stopping_waits_for_may_stop_the_device(device_class, 
     await device.serve_forever()
     await device.start(listen=False)
     await device.stop()
+
+
+class Way(BaseException):
+    """What nobody is to catch."""
+
+
+@pytest.mark.parametrize("hook", ["on_stop", "on_restart"])
+async def test_a_hook_that_ends_otherwise_than_by_an_exception_does_not_keep_the_server_from_stopping(
+    device_class, hook
+):
+    async def leave():
+        raise Way
+
+    async def nothing():
+        pass
+
+    device = device_class()
+    device.on_restart = nothing
+    await device.start(listen=False)
+    setattr(device, hook, leave)
+    device.begin_stop(restart=True)
+    with pytest.raises(Way):
+        await device.serve_forever()
+    assert not device.running
+    await device.stop()

@@ -109,8 +109,7 @@ class DeviceBase(DeviceHooks):
         self.log = DeviceLog(self)
         self.log_level = LogLevel.WARN
         self.trouble = TroubleLog(logger, self.clock.monotonic, self.limits.log_rate)
-        self.library_row = library_row()
-        self.device_row = self.VERSION, self.BUILD_STATE
+        self.library_row, self.device_row = library_row(), (self.VERSION, self.BUILD_STATE)
         self.versions: dict[str, tuple[str, ...]] = {}  #: further components of ?version-list: version, build state
         self._clientele = Clientele(self, multi_client=multi_client)
         self._listeners = Listeners(
@@ -126,7 +125,7 @@ class DeviceBase(DeviceHooks):
         self._stop_task: asyncio.Task[None] | None = None
         self._starting = Interruptible()
         self._again = False  # whether the server starts afresh when it has stopped
-        self._stopped: asyncio.Event | None = None
+        self._stopped = asyncio.Event()
         self._failure: BaseException | None = None
         self.handlers: dict[str, Handler] = collect_handlers(self, self.types, self.dialect)
         self._unhandled = Signature(self.unhandled_request, skip=1, registry=self.types, dialect=self.dialect)
@@ -212,7 +211,7 @@ class DeviceBase(DeviceHooks):
             Exception: what a service task or :meth:`on_stop` has raised, once.
         """
         self.begin_stop(timeout)
-        if self._starting.active and self._stopped is not None:
+        if self._starting.active:
             await self._stopped.wait()
         elif (task := self._stop_task) is not None and task is not asyncio.current_task():
             await asyncio.wait([task])
@@ -225,7 +224,7 @@ class DeviceBase(DeviceHooks):
             UsageError: it was not started.
             Exception: what a service task or :meth:`on_stop` has raised, once.
         """
-        if self._stopped is None:
+        if self.loop is None:
             raise UsageError("the server is not started")
         await self._stopped.wait()
         self._raise_failure()
@@ -276,9 +275,11 @@ class DeviceBase(DeviceHooks):
             self._be_stopped(reason)
 
     def _stop_cut_off(self, task: asyncio.Task[None]) -> None:
-        """Be stopped all the same where the program cancels every task that there is."""
-        if task.cancelled() and task is self._stop_task:
+        """Be stopped all the same where the program cancels every task, or a hook raises what nobody is to catch."""
+        if task is self._stop_task:  # which did not come to its end
             self._stop_task = None
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._fail(error)
             self._be_stopped("server shutting down")
 
     def _be_stopped(self, reason: str) -> None:
@@ -288,8 +289,7 @@ class DeviceBase(DeviceHooks):
         self._state = LifeState.STOPPED
         for client in self.clients:
             client.disconnect(reason)
-        if self._stopped is not None:  # pragma: no branch - for the type checker: it was started, so it is there
-            self._stopped.set()
+        self._stopped.set()
 
     def _fail(self, error: BaseException) -> None:
         """Keep the first failure for who waits for the server; log the others."""
