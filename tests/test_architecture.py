@@ -28,6 +28,7 @@ FLOORS = {
     "server": 4,
     "client": 4,
     "": 5,  # katcp_aio/__init__.py: what all users import, above server and client, below the tools made with them
+    "portal": 6,
     "blocking": 6,
     "testing": 6,
     "cli": 6,

@@ -7,9 +7,11 @@ import signal
 import sys
 import threading
 import time
+from unittest.mock import Mock
 
 import pytest
 
+from katcp_aio import portal
 from katcp_aio.blocking import Client, DeviceClient, DeviceGroup
 from katcp_aio.errors import FailReply, NotConnected, RequestTimeout, UsageError
 from katcp_aio.model.reading import Status
@@ -194,6 +196,70 @@ def test_closing_from_another_thread_ends_a_wait(far):
         client.close()
         thread.join()
         assert len(caught) == 1
+
+
+def test_closing_ends_calls_with_which_the_loop_has_not_begun(far, monkeypatch):
+    client = Client.connect(far.host, far.port)
+    caught, closed = [], []
+
+    def ask():
+        try:
+            client.request("set-rate", 1, timeout=None)
+        except NotConnected as error:
+            caught.append(str(error))
+
+    def close():
+        client.close()
+        closed.append(True)
+
+    with monkeypatch.context() as patch:
+        sent = threading.Semaphore(0)
+        patch.setattr(portal, "_begin", lambda *_call: sent.release())  # as a loop does that is about to end
+        threads = [threading.Thread(target=target, daemon=True) for target in (ask, close)]
+        for thread in threads:
+            thread.start()
+            assert sent.acquire(timeout=20)
+    client.close()
+    for thread in threads:
+        thread.join(20)
+    assert (caught, closed) == ([f"{far.host}:{far.port}: closed while waiting"], [True])
+
+
+def test_a_loop_that_was_closed_just_now_is_told_of():
+    loop = asyncio.new_event_loop()
+    loop.close()
+
+    class Late(portal.Line):
+        loop = None
+
+    line = Late("pump:5000")
+    line.loop = loop
+    with pytest.raises(UsageError, match="pump:5000 is not started, or closed"):
+        line.run(print)
+
+
+def test_at_the_end_of_python_nothing_waits_for_the_loop(far, monkeypatch):
+    with DeviceClient(far.host, far.port) as pump:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "is_finalizing", lambda: True)
+            pump.close()
+            with pytest.raises(UsageError):
+                pump.sensor.rate.read()
+        assert pump.sensor.rate.read().value == 1.5
+
+
+def test_in_the_child_of_a_fork_a_client_is_its_parents(monkeypatch):
+    forked, line = portal.Portal(), portal.Line("pump:5000")
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio.events, "new_event_loop", Mock(side_effect=OSError))  # for no thread is forked along
+        with pytest.raises(OSError):
+            forked.acquire(line)
+    forked.fork()
+    with pytest.raises(UsageError, match="pump:5000 belongs to the process that was forked"):
+        line.open()
+    own = portal.Line("pump:5000")
+    assert forked.acquire(own).is_running()
+    forked.release(own)
 
 
 def test_a_blocking_call_in_a_callback_is_an_error_and_no_deadlock(far):

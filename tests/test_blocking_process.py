@@ -146,3 +146,41 @@ async def test_in_a_notebook_a_loop_runs_already(far):
         asyncio.run(cell())
     """
     assert await run(far, text) == (0, "1.5 ['rate']\n[]\n", "")
+
+
+async def test_an_iteration_that_is_left_open_does_not_hold_up_the_end_of_python(far):
+    text = """
+        device = DeviceClient.connect(HOST, PORT)
+        readings = iter(device.sensor.rate.readings("event"))
+        print(next(readings).value)
+    """
+    code, out, err = await run(far, text)
+    assert (code, out) == (0, "1.5\n")
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no fork")
+async def test_the_child_of_a_fork_has_clients_of_its_own_and_harms_none_of_its_parent(far):
+    text = """
+        import os, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: there is a thread
+        client = Client.connect(HOST, PORT)
+        child = os.fork()
+        if child == 0:
+            for use in (client.start, lambda: client.request("watchdog", timeout=None)):
+                try:
+                    use()
+                except RuntimeError as error:
+                    print(error)
+            client.close()
+            with Client(HOST, PORT) as own:
+                print(own.request("watchdog").ok, threads(), flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        print(client.request("watchdog").ok, threads())
+        client.close()
+        print(threads())
+    """
+    refused = f"{far.host}:{far.port} belongs to the process that was forked: make one here"
+    out = [refused, refused, "True ['katcp blocking']", "True ['katcp blocking']", "[]"]
+    assert await run(far, text) == (0, "\n".join(out) + "\n", "")

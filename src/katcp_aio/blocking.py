@@ -17,11 +17,9 @@ the loop's thread: they get the sensor itself, may look at it, and may not make 
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
+import contextlib
 import functools
 import inspect
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -31,163 +29,11 @@ from .client.group import DeviceGroup as AsyncDeviceGroup
 from .client.names import NameSpace
 from .client.remote_sensor import RemoteSensor
 from .errors import NotConnected, UsageError
+from .portal import Line
 
 __all__ = ["Blocking", "Client", "DeviceClient", "DeviceGroup", "Iteration"]
 
 _END = object()
-
-_BEGIN = 5.0
-"""How long the thread of the loop may take until it runs, in seconds, before one that was interrupted while it was
-started counts as never started."""
-
-
-class _Portal:
-    """The loop and its thread, for as long as somebody needs them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lines: set[_Line] = set()  # who needs it; a set, so that letting go is right whatever was interrupted
-        self._thread: threading.Thread | None = None
-        self._ready: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
-        self._stop = asyncio.Event()
-
-    def acquire(self, line: _Line) -> asyncio.AbstractEventLoop:
-        """Have the loop running for ``line``, and return it."""
-        with self._lock:
-            self._lines.add(line)
-            if self._thread is None:
-                self._stop, self._ready = asyncio.Event(), concurrent.futures.Future()
-                # A daemon: a program that forgets to close a client must still be able to end.
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._ready, self._stop), name="katcp blocking", daemon=True
-                )
-                self._thread.start()
-            return self._ready.result()
-
-    def release(self, line: _Line) -> None:
-        """Need the loop no more; the last one ends the thread, and waits for that. Doing it again does nothing."""
-        with self._lock:
-            self._lines.discard(line)
-            thread, ready = self._thread, self._ready
-            if self._lines or thread is None:
-                return
-            concurrent.futures.wait([ready], _BEGIN)  # Ctrl-C may have come while the thread was being started
-            begun = not ready.cancel()
-            if begun and ready.exception() is None:
-                ready.result().call_soon_threadsafe(self._stop.set)
-            self._thread = None
-            if begun:  # pragma: no branch - Ctrl-C while the thread was being started
-                thread.join()
-
-    @staticmethod
-    def _run(ready: concurrent.futures.Future[asyncio.AbstractEventLoop], stop: asyncio.Event) -> None:
-        """Run the loop. It is made in its own thread: where it is, Ctrl-C never comes between two lines."""
-
-        async def main() -> None:
-            ready.set_result(asyncio.get_running_loop())
-            await stop.wait()
-
-        if not ready.set_running_or_notify_cancel():  # pragma: no cover - Ctrl-C while the thread was being started
-            return
-        try:
-            with asyncio.Runner() as runner:  # not run(): where there is no loop, nobody would await main()
-                runner.run(main())
-        except Exception as error:
-            if ready.done():  # pragma: no cover - a fault of the loop itself
-                raise
-            ready.set_exception(error)  # a machine without a free file descriptor has no loop to give
-
-
-class _Line:
-    """One client's way to the loop."""
-
-    __slots__ = ("_lock", "loop", "who")
-
-    def __init__(self, who: str) -> None:
-        self.who = who
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self._lock = threading.Lock()
-
-    def open(self) -> None:
-        with self._lock:
-            if self.loop is None:
-                self.loop = _portal.acquire(self)
-
-    def shut(self) -> None:
-        with self._lock:
-            self.loop = None
-            _portal.release(self)
-
-    def check(self) -> None:
-        """Raise UsageError in the loop's own thread, which cannot wait for itself."""
-        if self.loop is not None and _running_loop() is self.loop:
-            raise UsageError(f"{self.who}: a callback runs in the loop's thread, where nothing may block")
-
-    def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call a function in the loop's thread, wait for what it returns where that is to be awaited, and return that.
-
-        A signal that raises, as Ctrl-C does, ends the waiting, and what was waited for is cancelled.
-        """
-        loop = self.loop
-        if loop is None:  # nothing goes on in any other thread: what needs no loop can be done here
-            result = function(*args, **kwargs)
-            if inspect.iscoroutine(result):
-                result.close()
-                raise UsageError(f"{self.who} is not started, or closed")
-            return result
-        self.check()
-
-        outcome: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        try:
-            # Not run_coroutine_threadsafe: Ctrl-C before it returns would leave a call that nobody can cancel.
-            loop.call_soon_threadsafe(_begin, outcome, function, args, kwargs)
-            return outcome.result()
-        except concurrent.futures.CancelledError:
-            raise NotConnected("closed while waiting", device=self.who) from None
-        finally:
-            outcome.cancel()  # does nothing to one that is done
-
-
-def _begin(
-    outcome: concurrent.futures.Future[Any], function: Callable[..., Any], args: Any, kwargs: dict[str, Any]
-) -> None:
-    """Call a function, in the loop's thread, and await its result in a task that ends with ``outcome``."""
-    if outcome.cancelled():
-        return
-    loop = asyncio.get_running_loop()
-
-    async def call() -> Any:
-        found = function(*args, **kwargs)
-        return await found if inspect.isawaitable(found) else found
-
-    def given_up(outcome: concurrent.futures.Future[Any]) -> None:
-        if outcome.cancelled():
-            loop.call_soon_threadsafe(task.cancel)
-
-    def ended(task: asyncio.Task[Any]) -> None:
-        error = None if task.cancelled() else task.exception()
-        if task.cancelled():
-            outcome.cancel()
-        if not outcome.set_running_or_notify_cancel():
-            return
-        if error is not None:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(task.result())
-
-    task = loop.create_task(call())
-    task.add_done_callback(ended)
-    outcome.add_done_callback(given_up)
-
-
-_portal = _Portal()
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 class Blocking:
@@ -199,7 +45,7 @@ class Blocking:
 
     __slots__ = ("_line", "_target")
 
-    def __init__(self, target: Any, line: _Line) -> None:
+    def __init__(self, target: Any, line: Line) -> None:
         self._target = target
         self._line = line
 
@@ -288,7 +134,7 @@ async def _next_or_end(iterator: Any) -> Any:
         return _END
 
 
-def _wrap(value: Any, line: _Line) -> Any:
+def _wrap(value: Any, line: Line) -> Any:
     """Return what stands for ``value`` here; data as it is."""
     if isinstance(value, AsyncClient | AsyncDeviceGroup | RemoteSensor | NameSpace):
         return Blocking(value, line)
@@ -305,7 +151,7 @@ def _wrap(value: Any, line: _Line) -> Any:
     return value
 
 
-def _method(function: Any, line: _Line) -> Callable[..., Any]:
+def _method(function: Any, line: Line) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         return _wrap(line.run(function, *args, **kwargs), line)
@@ -324,7 +170,7 @@ class _Owner(Blocking):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         target = self.kind(*args, **options)
-        super().__init__(target, _Line(getattr(target, "description", "the group")))
+        super().__init__(target, Line(getattr(target, "description", "the group")))
 
     def start(self) -> None:
         """Begin to connect, in the background; see the asynchronous class."""
@@ -335,7 +181,8 @@ class _Owner(Blocking):
         self._line.check()  # before anything is let go
         try:
             if self._line.loop is not None:
-                self._line.run(self._target.close)
+                with contextlib.suppress(UsageError, NotConnected):  # another thread has closed it just now
+                    self._line.run(self._target.close)
         finally:
             self._line.shut()
 
