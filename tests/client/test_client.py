@@ -449,6 +449,25 @@ def test_a_client_that_is_dropped_unclosed_says_so():
         scenario()
 
 
+def test_a_client_that_is_kept_unclosed_to_the_end_of_its_loop_says_what_is_to_be_done():
+    kept = []
+
+    async def forget():
+        async with FakeDevice() as device:
+            kept.append(make(device))
+            await kept[0].start()
+            await device.connected()
+
+    def scenario():
+        asyncio.run(forget())
+        kept.clear()
+        gc.collect()
+
+    advice = r"use async with, or await close\(\) before the loop ends"
+    with pytest.warns(ResourceWarning, match=f"^unclosed <Client fake:7147>, whose task was cancelled: {advice}$"):
+        scenario()
+
+
 async def test_failed_attempts_are_told_in_the_log(fake_device, caplog):
     caplog.set_level(logging.WARNING, logger="katcp_aio.client")
     fake_device.refusing = True

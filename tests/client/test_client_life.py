@@ -157,6 +157,39 @@ async def test_a_device_that_accepts_and_never_says_a_word_times_out(manual_cloc
         await client.close()
 
 
+@pytest.mark.parametrize(
+    ("first", "told"),
+    [
+        ((b"SSH-2.0-OpenSSH_9.6\r\n",), "what came first is no KATCP: SSH-2.0-OpenSSH_9.6"),
+        ((b"\xff\x1b[2J" + 99 * b"x" + b"\n",), rf"what came first is no KATCP: \\xff\\x1b\[2J{52 * 'x'}\.\.\."),
+        ((b"!x\n",), "no greeting has come"),
+        ((), "no greeting has come"),
+    ],
+)
+async def test_who_is_no_device_is_told_by_what_came(first, told, manual_clock):
+    async with FakeDevice(banner=first) as device:
+        client = Client("fake", 7147, connector=device.connector, clock=manual_clock, timeout=1)
+        entering = asyncio.create_task(client.__aenter__())
+        await manual_clock.advance(1)
+        with pytest.raises(NotConnected, match=f"^fake:7147: not connected within 1 s: {told}$"):
+            await entering
+
+
+@pytest.mark.parametrize("banner", [(b"SSH-2.0-x\n",), (), None])
+async def test_who_is_no_device_may_say_so_only_when_it_is_asked(banner, manual_clock):
+    async with FakeDevice(banner=banner) as device:
+        device.on("help", raw=b"HTTP/1.1 400 Bad Request\n", then="close")
+        client = Client("fake", 7147, connector=device.connector, clock=manual_clock, reconnect=None)
+        entering = asyncio.create_task(client.__aenter__())
+        await manual_clock.advance(Limits().negotiate_timeout)
+        await entering
+        line = {(): "HTTP/1.1 400 Bad Request", None: None}.get(banner, "SSH-2.0-x")
+        with pytest.raises(ConnectionLost) as lost:
+            await client.request("help")
+        assert lost.value.reason == "closed by the device" + (f"; what came first is no KATCP: {line}" if line else "")
+        await client.close()
+
+
 # The heartbeat
 
 

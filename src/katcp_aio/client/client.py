@@ -127,8 +127,12 @@ class Client(SidePorts):
         lifecycle: Lifecycle | None = vars(self).get("_lifecycle")  # there is none if the constructor was not called
         if lifecycle is None or lifecycle.state is State.IDLE:
             return
-        if lifecycle.state is not State.CLOSED or self._link.abandoned:
+        if lifecycle.state is not State.CLOSED:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+        elif self._link.abandoned:
+            what = f"unclosed <{type(self).__name__} {self.description}>, whose task was cancelled"
+            advice = "use async with, or await close() before the loop ends"
+            warnings.warn(f"{what}: {advice}", ResourceWarning, source=self, stacklevel=2)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.description} {self.state.value}>"
@@ -208,7 +212,8 @@ class Client(SidePorts):
         except TimeoutError:
             late = f"not connected within {limit:g} s"
         error = self.last_error
-        why = late or "closed" if error is None else f"{late or 'not connected'}: {reason_of(error)}"
+        reason = self._link.doubt if error is None else reason_of(error)
+        why = f"{late or 'not connected'}: {reason}" if reason else late or "closed"
         raise NotConnected(why, device=self.description) from error
 
     async def wait_disconnected(self) -> None:

@@ -21,6 +21,7 @@ from .client import Client
 from .following import Condition
 from .host import Host
 from .inventory import Changes
+from .link import reason_of
 from .names import Directory, NameSpace
 from .negotiation import GREETING
 from .remote_sensor import RemoteSensor
@@ -137,16 +138,16 @@ class DeviceClient(Client):
             NotConnected: not in time, or never will be; says why, and ``__cause__`` is the last error.
         """
         limit = self.timeout if isinstance(timeout, Default) else timeout
-        why = "closed"
+        late = None
         try:
             async with async_timeout.timeout(limit):
                 if await self._sync.wait_synced():
                     return
         except TimeoutError:
-            why = f"{'its interface was not read' if self.connected else 'not connected'} within {limit:g} s"
+            late = f"{'its interface was not read' if self.connected else 'not connected'} within {limit:g} s"
         error = self.sync_error if self.connected else self.last_error
-        if error is not None:
-            why = f"{why}: {str(error) or type(error).__name__}"
+        reason = self._link.doubt if error is None else reason_of(error)
+        why = f"{late or 'not connected'}: {reason}" if reason else late or "closed"
         raise NotConnected(why, device=self.description) from error
 
     async def __aenter__(self) -> Self:

@@ -14,7 +14,7 @@ import async_timeout
 from ..connection import Connection
 from ..errors import ConnectionLost, KatcpError, MalformedMessage, UsageError
 from ..limits import Limits
-from ..reports import TroubleLog, report_exception
+from ..reports import TroubleLog, printable, report_exception
 from ..wire.dialect import Dialect
 from ..wire.message import Message
 from .backoff import Backoff
@@ -25,6 +25,8 @@ from .negotiation import GREETING, Negotiation
 from .states import Event, Lifecycle, State
 
 __all__ = ["Link", "reason_of"]
+
+_LONGEST = 60  # characters shown of what is no KATCP
 
 
 class Link:
@@ -68,6 +70,8 @@ class Link:
         self._connection: Connection | None = None
         self._told: str | None = None  # why the last attempt failed, as the log has it
         self._farewell: str | None = None  # why the device says that it ends the connection
+        self._heard = False  # something has come on this connection
+        self._strange: str | None = None  # what came first on it, if that was no message
         self._task: asyncio.Task[None] | None = None
         self.abandoned = False  #: it ended with the program's tasks, and nobody closed it
         self.last_error: Exception | None = None  #: why there is no connection, or why the last one ended
@@ -79,6 +83,13 @@ class Link:
     def versions(self) -> Mapping[str, tuple[str, ...]]:
         """What the device said of its versions on this connection, or the last."""
         return self._negotiation.versions
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the other side may be no device; None if it has greeted as one, or is not there."""
+        if self._connection is None or self._negotiation.versions:
+            return None
+        return "no greeting has come" if self._strange is None else f"what came first is no KATCP: {self._strange}"
 
     def start(self) -> None:
         """Begin, in the running loop."""
@@ -153,7 +164,8 @@ class Link:
             return 0.0
         self._connection = connection
         try:
-            self._farewell = None
+            self._farewell = self._strange = None
+            self._heard = False
             self._negotiation = Negotiation(self._preset)
             self._lifecycle.advance(Event.ESTABLISHED)
             await self._negotiate(connection)
@@ -189,7 +201,7 @@ class Link:
         desk = self._desk
         try:
             while True:
-                more = await connection.listen(self._take)
+                more = await connection.listen(self._take if self._heard else self._take_first)
                 self._check(connection, ended=not more)
                 if desk.crowded:
                     await desk.room()
@@ -205,8 +217,21 @@ class Link:
             UnsupportedProtocol: the device said that it speaks what is not spoken here.
         """
         messages = await connection.read()
+        self._hear(messages)
         self._desk.receive(messages)
         self._check(connection, ended=not messages)
+
+    def _hear(self, messages: list[Message | MalformedMessage]) -> None:
+        """Note what comes first, if that is no message: an HTTP server's answer, or SSH's greeting."""
+        if messages and not self._heard:
+            self._heard = True
+            if isinstance(messages[0], MalformedMessage):
+                self._strange = printable(messages[0].raw, _LONGEST)
+
+    def _take_first(self, messages: list[Message | MalformedMessage]) -> bool:
+        self._hear(messages)
+        self._take(messages)
+        return True  # so that what comes next goes to :meth:`_take`, which is every reply's way
 
     def _take(self, messages: list[Message | MalformedMessage]) -> bool:
         """Take in what came; return whether there is something to look at before more does."""
@@ -222,7 +247,9 @@ class Link:
             raise ConnectionLost(self._farewell, device=self._desk.device)
         if ended:
             reason = connection.reason or str(connection.error or "") or "closed by the device"
-            if not self._negotiation.versions and connection.get_extra_info("ssl_object") is not None:
+            if self._strange is not None and not self._negotiation.versions:
+                reason += f"; {self.doubt}"
+            elif not self._negotiation.versions and connection.get_extra_info("ssl_object") is not None:
                 reason += " without a word, which is how one refuses a client's certificate"  # in TLS 1.3
             raise ConnectionLost(reason, device=self._desk.device)
 
