@@ -227,6 +227,16 @@ async def test_a_batch_that_no_attempt_writes_is_lost_and_the_next_is_not(bench,
     assert "OSError" in caplog.text
 
 
+async def test_a_sink_whose_own_work_is_cancelled_has_refused_the_batch(bench, caplog):
+    sink = ListSink(asyncio.CancelledError())
+    async with bench.recorder(sink, match="rate") as recorder:
+        await bench.clock.advance(2)
+        assert sink.words == ["pump.rate nominal 0"]
+        await bench.set(1)
+    assert (recorder.recorded, recorder.lost) == (2, 0)
+    assert "1 readings not written, attempt 1 of 10: what the sink waited for was cancelled" in caplog.text
+
+
 async def test_the_oldest_are_dropped_and_counted(bench, caplog):
     sink = ListSink(gate=asyncio.Event())
     async with bench.recorder(sink, match="rate", limits=Limits(max_recorded=3)) as recorder:

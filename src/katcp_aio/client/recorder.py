@@ -256,9 +256,8 @@ class SensorRecorder:
             if not self._batch:
                 self._batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
             count = len(self._batch)
-            try:
-                await self._sink.write(self._batch)
-            except Exception as error:  # noqa: BLE001 - a sink may be the program's own
+            error = await self._hand_over()
+            if error is not None:
                 failures += 1
                 text = "%s readings not written, attempt %s of %s: %s"
                 self.trouble.tell("recorder sink", text, count, failures, self._attempts, reason_of(error))
@@ -273,6 +272,18 @@ class SensorRecorder:
             if len(self._waiting) < _BATCH and not self._closing:  # what came meanwhile has its own turn
                 break
         return 0
+
+    async def _hand_over(self) -> Exception | None:
+        """Hand the batch to the sink; return why it was not taken."""
+        try:
+            await self._sink.write(self._batch)
+        except Exception as error:  # noqa: BLE001 - a sink may be the program's own
+            return error
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            return UsageError("what the sink waited for was cancelled")  # and not the recorder
+        return None
 
     def _give_up(self, count: int, why: str) -> None:
         self.lost += count
