@@ -74,6 +74,19 @@ async def test_refusals_pass_through_with_the_reason_that_was_logged(serve):
         assert (await client.req.terse(check=False)).code == "busy"
 
 
+async def test_what_a_device_says_wrong_is_a_refusal_and_no_fault_of_the_proxy(serve, caplog):
+    def prepare(fake):
+        fake.on("garbled", raw=b"!garbled ok \\q\n")
+        fake.on("mute", raw=b"#log\n!mute fail\n")
+
+    async with proxied(serve, prepare=prepare) as (_, _, client):
+        with pytest.raises(FailReply, match="bad escape") as garbled:
+            await client.req.garbled()
+        assert "?garbled fail: bad escape" in str(garbled.value)
+        assert (await client.req.mute(check=False)).code == "fail"
+    assert "Traceback" not in caplog.text
+
+
 async def test_the_servers_own_requests_stay_its_own(serve):
     def prepare(fake):
         fake.on("halt")

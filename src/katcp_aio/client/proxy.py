@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, Self
 
-from ..errors import ConnectionLost, FailReply, InvalidReply, RequestError, RequestTimeout
+from ..errors import ConnectionLost, FailReply, InvalidReply, ProtocolError, RequestError, RequestTimeout
 from ..model.matching import expression
 from .device import DeviceClient
 from .inventory import Changes
@@ -149,9 +149,10 @@ def _forwarder(client: DeviceClient, name: str) -> Callable[..., Any]:
                 ctx.reply(*error.reply.arguments)
                 return None
             kind = InvalidReply if isinstance(error, InvalidReply) else FailReply
-            reason = error.text or "; ".join(line.arguments[-1].decode("utf-8", "replace") for line in error.log)
+            told = (line.arguments[-1].decode("utf-8", "replace") for line in error.log if line.arguments)
+            reason = error.text or "; ".join(told)
             raise kind(reason, code=error.code or None) from error
-        except (ConnectionLost, RequestTimeout) as error:
+        except (ConnectionLost, RequestTimeout, ProtocolError) as error:
             raise FailReply(str(error)) from error
         return () if informs.reply is None else tuple(informs.reply.arguments)
 
