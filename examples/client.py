@@ -1,5 +1,6 @@
 """A client of the pump in pump.py: ``python client.py 127.0.0.1 5000``. It finds out by itself what the pump can do."""
 
+import argparse
 import asyncio
 import sys
 
@@ -30,9 +31,11 @@ async def main(host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    host = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-    port = int(sys.argv[2]) if len(sys.argv) > 2 else 5000
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("host", nargs="?", default="127.0.0.1")
+    parser.add_argument("port", type=int, nargs="?", default=5000)
+    options = parser.parse_args()
     try:
-        asyncio.run(main(host, port))
+        asyncio.run(main(options.host, options.port))
     except (KatcpError, OSError) as error:
         sys.exit(f"client.py: {error}")

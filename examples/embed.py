@@ -1,7 +1,7 @@
 """A device inside a program that has other things to do; it ends after five seconds, or as many as are given."""
 
+import argparse
 import asyncio
-import sys
 
 from katcp_aio import DeviceServer, RequestContext, Sensor
 
@@ -41,4 +41,6 @@ async def main(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 5.0))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("seconds", type=float, nargs="?", default=5.0)
+    asyncio.run(main(parser.parse_args().seconds))

@@ -6,7 +6,7 @@ The board is asked each question once, however many clients look: its sensors ar
 on one by one. While the board is away its sensors read `unreachable`, and the proxy goes on.
 """
 
-import sys
+import argparse
 
 from katcp_aio import DeviceClient, DeviceServer, RequestProxy, Sensor, SensorMirror, run
 
@@ -37,5 +37,9 @@ class Proxy(DeviceServer):
 
 
 if __name__ == "__main__":
-    board_host, board_port, *port = sys.argv[1:]
-    run(Proxy("127.0.0.1", int(port[0]) if port else 0, DeviceClient(board_host, int(board_port), heartbeat=10)))
+    parser = argparse.ArgumentParser(description="A proxy for a board that takes one client only.")
+    parser.add_argument("board_host")
+    parser.add_argument("board_port", type=int)
+    parser.add_argument("port", type=int, nargs="?", default=5002, help="of the proxy (%(default)s)")
+    options = parser.parse_args()
+    run(Proxy("127.0.0.1", options.port, DeviceClient(options.board_host, options.board_port, heartbeat=10)))

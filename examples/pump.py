@@ -1,8 +1,8 @@
 """A device with two sensors and two requests. Run it, and talk to it: ``telnet 127.0.0.1 5000``, then ``?help``."""
 
+import argparse
 import asyncio
 import enum
-import sys
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
@@ -61,5 +61,6 @@ class Pump(DeviceServer):
 
 
 if __name__ == "__main__":
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
-    run(Pump("127.0.0.1", port))  # until SIGINT or SIGTERM
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("port", type=int, nargs="?", default=5000)
+    run(Pump("127.0.0.1", parser.parse_args().port))  # until SIGINT or SIGTERM

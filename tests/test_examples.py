@@ -120,5 +120,25 @@ async def test_embedded_device_works_and_ends():
     assert (embedded.returncode, err) == (0, b"")
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("antenna.py", ["x"]),
+        ("client.py", ["127.0.0.1", "x"]),
+        ("embed.py", ["x"]),
+        ("proxy.py", []),
+        ("proxy.py", ["127.0.0.1", "x"]),
+        ("pump.py", ["5000", "x"]),
+    ],
+)
+async def test_wrong_arguments_are_answered_by_the_right_ones(name, arguments):
+    async with program(name, *arguments) as wrong:
+        out, err = await wrong.communicate()
+    usage, complaint = err.decode().splitlines()
+    assert usage.startswith(f"usage: {name} ")
+    assert complaint.startswith(f"{name}: error: ")
+    assert (wrong.returncode, out) == (2, b"")
+
+
 def test_every_example_has_a_test():
     assert {path.name for path in EXAMPLES.glob("*.py")} <= TESTED
