@@ -108,6 +108,29 @@ def test_call_makes_output_harmless(katcp, device):
     assert katcp("call", device, "echo", "\x1b[2J") == (0, "\\x1b[2J\n", "")
 
 
+def test_call_takes_numbers_for_arguments_however_they_are_written(katcp, device):
+    numbers = ["-30", "-1.5e-3", "-.5", "-1e6"]
+    assert katcp("call", device, "echo", *numbers) == (0, "\t".join(numbers) + "\n", "")
+    assert katcp("call", device, "echo", "--", "-x") == (0, "-x\n", "")
+
+
+def test_what_follows_an_option_is_taken_as_if_it_stood_before(katcp, device):
+    code, out, _ = katcp("call", device, "echo", "--json", "a", "-1e3")
+    assert (code, json.loads(out)["arguments"]) == (0, ["a", "-1e3"])
+    code, out, _ = katcp("sensors", device, "--json", "^mode$")
+    assert (code, [sensor["name"] for sensor in json.loads(out)]) == (0, ["mode"])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["call", "x:1", "echo", "a", "-b"], ["sensors", "x:1", "a", "b"], ["demo", "--plain", "a"]]
+)
+def test_what_is_too_much_is_wrong_usage(katcp, arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        katcp(*arguments)
+    assert ended.value.code == 64
+    assert "unrecognized arguments: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("raw", [b"\xff\xfe", b"a b\t\\", b"", "µm".encode()])
 def test_call_loses_no_byte(katcp, device, raw):
     code, out, _ = katcp("call", "--json", device, "echo", os.fsdecode(raw))

@@ -85,11 +85,33 @@ def test_without_rich_there_are_plain_lines(monkeypatch):
 def test_a_watched_table_is_drawn_anew():
     out = Terminal()
     rows = [("first", "nominal")]
-    with make_screen(out).watch(("sensor", "status"), lambda: rows, lambda: f"so far {len(rows)}") as refresh:
+    with make_screen(out).watch(("sensor", "status"), lambda _: rows, lambda _: f"so far {len(rows)}") as refresh:
         rows[0] = ("second", "warn")
         refresh()
     assert out.getvalue().index("first") < out.getvalue().index("second")
     assert "so far 1" in out.getvalue()
+
+
+def test_a_watched_table_is_no_longer_than_the_terminal(monkeypatch):
+    monkeypatch.setenv("LINES", "10")
+    out = Terminal()
+    rows = [(f"row{number:04}", "nominal") for number in range(1000)]
+    with make_screen(out).watch(("sensor", "status"), lambda most: rows[:most], lambda most: f"besides {most}"):
+        pass
+    last_picture = out.getvalue().rpartition("sensor")[2]
+    assert [line for line in range(1000) if f"row{line:04}" in last_picture] == [0, 1, 2, 3, 4, 5]
+    assert "besides 6" in last_picture
+
+
+def test_on_a_narrow_terminal_the_trend_gives_way(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    out = Terminal()
+    make_screen(out).table(("sensor", "value", "status", "trend"), [("a.long.name", "12345.678", "nominal", 24 * "x")])
+    assert re.search(r"a\.long\.name .*12345\.678 .*nominal.* x+…", out.getvalue())
+
+
+def test_where_there_is_no_output_nobody_is_shown_anything():
+    tell_a_story(make_screen(None))
 
 
 def test_what_a_device_sends_cannot_move_the_cursor():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,6 +22,8 @@ EXIT_USAGE = 64  # by the custom of sysexits.h: not 2, which scripts are to take
 EXIT_INTERRUPTED = 130  # as shells count an end by SIGINT
 EXIT_BROKEN_PIPE = 141  # and by SIGPIPE: whoever read our output has had enough
 
+_NUMBER = re.compile(r"-\.?\d")  # below zero, and no option; -1e-3 is one too, as for argparse from Python 3.14 on
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv``, by default that of the process, and return the exit code.
@@ -28,15 +31,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: wrong usage (64), or after ``--help`` and ``--version`` (0); argparse's own way to end.
     """
-    options = make_parser().parse_args(argv)
+    if hasattr(sys.stdout, "reconfigure"):  # where that is ASCII: a unit in other letters must not end the table
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return run_command(options)
+        return run_command(parse(argv))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Python flushes stdout once more when it ends; there is nobody to be told that this fails.
         sys.stdout = None
         return EXIT_BROKEN_PIPE
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options in ``argv``; what argparse leaves as it follows an option is the pattern, or arguments."""
+    parser = make_parser()
+    options, left = parser.parse_known_args(argv)
+    if not any(word.startswith("-") and not _NUMBER.match(word) for word in left):
+        if "arguments" in options:
+            options.arguments += left
+            left = []
+        elif getattr(options, "pattern", None) == "" and left:
+            options.pattern = left.pop()
+    if left:
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    return options
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -66,9 +85,15 @@ def make_parser() -> argparse.ArgumentParser:
         description="Make one request. The informs and values of the answer go to stdout, one line each, with tabs "
         "between arguments. Exit code: 0 ok, 1 fail or invalid, 2 no answer in time, 3 not connected.",
     )
-    _add_device(call, None, "for its answer (5, or what the device says that the request takes)")
+    _add_device(call, "for its answer (5, or what the device says that the request takes)")
     call.add_argument("request", metavar="REQUEST", help="its name")
-    call.add_argument("arguments", metavar="ARGUMENT", nargs="*", default=[], help="its arguments, unescaped")
+    call.add_argument(
+        "arguments",
+        metavar="ARGUMENT",
+        nargs="*",
+        default=[],
+        help="its arguments, unescaped; after -- those that begin with a dash",
+    )
 
     sensors = commands.add_parser("sensors", help="list sensors and their values")
     _add_device(sensors)
@@ -82,18 +107,16 @@ def make_parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["event-rate", "0.1", "5"],
         metavar=("NAME", "PARAMETER"),
-        help="sampling strategy and its parameters, times in seconds (event-rate 0.1 5)",
+        help="sampling strategy and its parameters, times in seconds (event-rate 0.1 5); then PATTERN may stand",
     )
     watch.add_argument("--seconds", type=_seconds, default=None, help="end after so many")
     return parser
 
 
-def _add_device(
-    command: argparse.ArgumentParser, timeout: float | None = 5.0, text: str = "for its answer (%(default)g)"
-) -> None:
+def _add_device(command: argparse.ArgumentParser, text: str = "for its answers (5; 30 for its lists)") -> None:
     command.add_argument("device", metavar="HOST:PORT", type=_device, help="the device; [::1]:5000 for IPv6")
     command.add_argument("--json", action="store_true", help="write JSON, for programs")
-    command.add_argument("--timeout", type=_seconds, default=timeout, help=f"seconds to connect, or {text}")
+    command.add_argument("--timeout", type=_seconds, help=f"seconds to connect, or {text}")
     command.add_argument("--plain", action="store_true", help="lines without colours, also on a terminal")
 
 
@@ -111,9 +134,9 @@ def run_command(options: argparse.Namespace) -> int:
         module = import_module(f".{options.command}", __package__)
         code: int = module.main(options)
         return code
-    except BrokenPipeError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the whole program ends with it, and says so
+    except Exception as error:
+        if isinstance(_first(error), BrokenPipeError):
+            raise BrokenPipeError from error
         print(f"katcp {options.command}: {reason(error)}", file=sys.stderr)
         return exit_code(error)
     finally:
@@ -135,7 +158,8 @@ def reason(error: BaseException) -> str:
     from ..reports import printable
 
     error = _first(error)
-    return printable(str(error) or type(error).__name__, longest=500)
+    texts = [str(error) or type(error).__name__, *getattr(error, "__notes__", ())]
+    return printable(", ".join(texts), longest=500)
 
 
 def _first(error: BaseException) -> BaseException:
@@ -168,7 +192,11 @@ def _port(text: str) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser with an exit code of its own."""
+    """A parser with an exit code of its own, to which numbers are arguments, however they are written."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._negative_number_matcher = _NUMBER
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)

@@ -11,7 +11,7 @@ import asyncio
 import os
 from collections.abc import Iterable
 
-from katcp_aio import Client, Limits
+from katcp_aio import Client, Limits, RequestTimeout
 
 from ..client.inventory import read_hints
 from ..reports import printable
@@ -36,20 +36,33 @@ async def call(options: argparse.Namespace) -> int:
     limits = Limits(close_timeout=0.05)
     given = {} if options.timeout is None else {"timeout": options.timeout}
     async with Client(host, port, reconnect=None, limits=limits, **given) as client:
-        if options.timeout is None:
-            await learn_hint(client, name)
-        if options.json:
-            reply = await client.request(name, *arguments, check=False)
-            informs = [[as_text(argument) for argument in inform.arguments] for inform in reply.informs]
-            values = [as_text(argument) for argument in reply.arguments]
-            print_json({"request": name, "code": reply.code, "arguments": values, "informs": informs})
-            return 0 if reply.ok else 1
-        stream = client.stream(name, *arguments)
-        async for inform in stream:
-            show(inform.arguments)
-        if stream.reply is not None:  # pragma: no branch - a stream that was read to its end has its reply
-            show(stream.reply.arguments)
+        try:
+            if options.timeout is None:
+                await learn_hint(client, name)
+            return await (ask_for_json if options.json else ask)(client, name, arguments)
+        except RequestTimeout as error:
+            if not client.versions:
+                error.add_note("and it has not greeted as a device: is this its port?")
+            raise
+
+
+async def ask(client: Client, name: str, arguments: list[bytes]) -> int:
+    """Make the request, and write what comes, as it comes."""
+    stream = client.stream(name, *arguments)
+    async for inform in stream:
+        show(inform.arguments)
+    if stream.reply is not None:  # pragma: no branch - a stream that was read to its end has its reply
+        show(stream.reply.arguments)
     return 0
+
+
+async def ask_for_json(client: Client, name: str, arguments: list[bytes]) -> int:
+    """Make the request, and write the whole answer as one object."""
+    reply = await client.request(name, *arguments, check=False)
+    informs = [[as_text(argument) for argument in inform.arguments] for inform in reply.informs]
+    values = [as_text(argument) for argument in reply.arguments]
+    print_json({"request": name, "code": reply.code, "arguments": values, "informs": informs})
+    return 0 if reply.ok else 1
 
 
 async def learn_hint(client: Client, name: str) -> None:

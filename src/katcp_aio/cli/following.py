@@ -17,6 +17,7 @@ import attrs
 from katcp_aio import Reading
 
 from ..clock import SYSTEM_CLOCK
+from ..reports import printable
 from .screen import Row, Screen, show, sparkline
 
 __all__ = ["SensorView"]
@@ -51,18 +52,24 @@ class SensorView:
         screen: Screen,
         on_reading: Callable[[Any, Reading[Any]], object] | None = None,
     ) -> None:
-        self.sensors = sensors
         self.statuses: Counter[str] = Counter()  #: how many readings came, by status
         self._note = ""
         self._screen = screen
         self._on_reading = on_reading
-        self._seen = {sensor.name: _Seen() for sensor in sensors}
-        self._width = max([len(sensor.name) for sensor in sensors], default=0)
+        self._seen: dict[str, _Seen] = {}
+        self.renew(sensors)
 
     @property
     def silent(self) -> list[str]:
         """The sensors of which no reading came."""
         return [name for name, seen in self._seen.items() if seen.told == ("", "")]
+
+    def renew(self, sensors: Sequence[Any]) -> None:
+        """Show and follow these from now on: the device may have others, or others of the same names."""
+        self.sensors = sensors
+        self._renewed = True  # not all of them are followed yet
+        self._seen = {sensor.name: self._seen.get(sensor.name) or _Seen() for sensor in sensors}
+        self._width = max([len(printable(sensor.name)) for sensor in sensors], default=0)
 
     def tell(self, note: str) -> None:
         """Show something besides: below the table in place of the last, or as a line."""
@@ -77,16 +84,24 @@ class SensorView:
             ExceptionGroup: of what went wrong with the sensors, as FailReply.
         """
         async with asyncio.TaskGroup() as tasks:
-            followers = [tasks.create_task(self._follow(sensor, sampling)) for sensor in self.sensors]
-            with self._screen.watch(COLUMNS, self.rows, lambda: self._note) as refresh:
+            followers: dict[Any, asyncio.Task[None]] = {}
+            with self._screen.watch(COLUMNS, self.rows, self.note) as refresh:
                 while not done():
+                    if self._renewed:
+                        self._renewed = False
+                        followers = {  # of those that are no more, they have ended
+                            sensor: followers.get(sensor) or tasks.create_task(self._follow(sensor, sampling))
+                            for sensor in self.sensors
+                        }
                     refresh()
                     await asyncio.sleep(REDRAW)
                 refresh()
-            for follower in followers:
+            for follower in followers.values():
                 follower.cancel()
 
     async def _follow(self, sensor: Any, sampling: tuple[Any, ...]) -> None:
+        if sensor.removed:  # before this task began
+            return
         async for reading in sensor.readings(*sampling):
             self._take(sensor, reading)
             if self._on_reading is not None:
@@ -94,33 +109,46 @@ class SensorView:
 
     def _take(self, sensor: Any, reading: Reading[Any]) -> None:
         """Count a reading, and write a line about it where lines are all there is."""
-        seen = self._seen[sensor.name]
+        seen = self._seen.setdefault(sensor.name, _Seen())  # the last ones of a sensor that was removed come yet
         value, status = show(reading.value), reading.status.value
         self.statuses[status] += 1
         number = isinstance(reading.value, int | float) and not isinstance(reading.value, bool)
         if number:
             seen.history.append(reading.value)
         due = (value, status) != seen.told
-        if number and status == seen.told[1]:
-            due = due and reading.timestamp - seen.told_at >= LINE_EVERY
+        if number and status == seen.told[1]:  # of a clock that was set back, or tells no time, each line is due
+            due = due and not 0 <= reading.timestamp - seen.told_at < LINE_EVERY
         if not due:
             return
         seen.told, seen.told_at = (value, status), reading.timestamp
         if not self._screen.live:
-            time = datetime.fromtimestamp(reading.timestamp, UTC).strftime("%H:%M:%S.%f")[:-3]
-            self._screen.line(f"  {time}  {sensor.name:<{self._width}} {value:>10} {sensor.units:<6} {status}")
+            name, time = printable(sensor.name), time_of_day(reading.timestamp)
+            self._screen.line(f"  {time}  {name:<{self._width}} {value:>10} {show(sensor.units):<6} {status}")
 
-    def rows(self) -> list[Row]:
-        """Return the table of the sensors as they are now."""
+    def note(self, most: int) -> str:
+        """Return what is to be told below ``most`` rows of the table."""
+        left = len(self.sensors) - most
+        return self._note if left <= 0 else f"{self._note}  and {left} more: choose by PATTERN".strip()
+
+    def rows(self, most: int) -> list[Row]:
+        """Return the table of the first sensors as they are now."""
         now = SYSTEM_CLOCK.time()
         return [
             (
-                sensor.name,
+                printable(sensor.name),
                 show(sensor.value),
-                sensor.units,
+                show(sensor.units),
                 sensor.status.value,
                 f"{max(0.0, now - sensor.timestamp):.1f} s" if sensor.timestamp else "",
                 sparkline(list(self._seen[sensor.name].history), TREND),
             )
-            for sensor in self.sensors
+            for sensor in self.sensors[:most]
         ]
+
+
+def time_of_day(timestamp: float) -> str:
+    """Return the time of day, UTC; of a timestamp that is no time, as those of some devices, what it is."""
+    try:
+        return datetime.fromtimestamp(timestamp, UTC).strftime("%H:%M:%S.%f")[:-3]
+    except (ValueError, OverflowError, OSError):
+        return str(timestamp)

@@ -17,10 +17,12 @@ from ..reports import printable
 __all__ = ["PlainScreen", "RichScreen", "Row", "Screen", "SilentScreen", "make_screen", "show", "sparkline"]
 
 Row = tuple[str, ...]
-Rows = Callable[[], Sequence[Row]]
+Rows = Callable[[int], Sequence[Row]]  # the first so many
+Note = Callable[[int], str]  # besides so many rows
 Refresh = Callable[[], None]
 
 _BARS = "▁▂▃▄▅▆▇█"
+_BESIDES = 4  # lines of a terminal that a watched table needs besides its rows: two above, the note, the cursor's
 _COLOURS = {
     "nominal": "green",
     "warn": "yellow",
@@ -52,13 +54,13 @@ class Screen(Protocol):
     def table(self, columns: Row, rows: Sequence[Row]) -> None:
         """Write a table; the words of the column ``status`` have their colours."""
 
-    def watch(self, columns: Row, rows: Rows, note: Callable[[], str]) -> AbstractContextManager[Refresh]:
+    def watch(self, columns: Row, rows: Rows, note: Note) -> AbstractContextManager[Refresh]:
         """Show a table and a note below it. What the context gives is to be called whenever they may be drawn anew."""
 
 
-def make_screen(out: TextIO, *, plain: bool = False, silent: bool = False) -> Screen:
+def make_screen(out: TextIO | None, *, plain: bool = False, silent: bool = False) -> Screen:
     """Return the best screen for ``out``: rich's on a terminal that can, plain lines elsewhere; or one for nobody."""
-    if silent:
+    if silent or out is None:  # as Python has it for an output that is closed
         return SilentScreen()
     if not plain and out.isatty() and os.environ.get("TERM") not in {None, "", "dumb"}:
         try:
@@ -123,7 +125,7 @@ class PlainScreen:
             self.line(("  " + "  ".join(cells)).rstrip())
 
     @contextmanager
-    def watch(self, columns: Row, rows: Rows, note: Callable[[], str]) -> Iterator[Refresh]:
+    def watch(self, columns: Row, rows: Rows, note: Note) -> Iterator[Refresh]:
         """Show nothing: what changes is told in lines by whoever knows of it."""
         yield lambda: None
 
@@ -180,14 +182,16 @@ class RichScreen:
         self._console.print(_rich_table(columns, rows))
 
     @contextmanager
-    def watch(self, columns: Row, rows: Rows, note: Callable[[], str]) -> Iterator[Refresh]:
-        """Show a table that is drawn anew in place."""
+    def watch(self, columns: Row, rows: Rows, note: Note) -> Iterator[Refresh]:
+        """Show a table that is drawn anew in place, as much of it as the terminal has lines for."""
         from rich.console import Group
         from rich.live import Live
         from rich.text import Text
 
         def picture() -> Group:
-            return Group(_rich_table(columns, rows()), Text(f"  {note()}", style="cyan"))
+            most = max(1, self._console.height - _BESIDES)  # to draw ten thousand takes seconds, and shows no more
+            below = Text(f"  {note(most)}", style="cyan", no_wrap=True, overflow="ellipsis")
+            return Group(_rich_table(columns, rows(most)), below)
 
         # Not drawn by rich's own thread: rows are read in the thread that changes them.
         with Live(picture(), console=self._console, auto_refresh=False) as live:
@@ -201,8 +205,8 @@ def _rich_table(columns: Row, rows: Sequence[Row]) -> Any:
 
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
     for column in columns:
-        right = column in {"value", "age"}
-        table.add_column(Text(column), justify="right" if right else "left", no_wrap=column != "description")
+        right, gives_way = column in {"value", "age"}, column in {"description", "trend"}
+        table.add_column(Text(column), justify="right" if right else "left", no_wrap=not gives_way)
     for row in rows:
         styles = [
             _COLOURS.get(cell, "") if column == "status" else "" for column, cell in zip(columns, row, strict=True)

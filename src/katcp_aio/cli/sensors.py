@@ -10,10 +10,12 @@ from typing import Any
 
 from katcp_aio import DeviceClient, KatcpError, Reading
 
+from ..model.matching import expression
+from ..reports import printable
 from .output import as_json, as_text, print_json
 from .screen import Screen, make_screen, show
 
-__all__ = ["chosen", "main", "show_sensors"]
+__all__ = ["chosen", "main", "make_client", "matching", "show_sensors"]
 
 
 def main(options: argparse.Namespace) -> int:
@@ -24,14 +26,22 @@ def main(options: argparse.Namespace) -> int:
 
 async def list_sensors(options: argparse.Namespace) -> None:
     """Connect, ask, and write the table, or a list of objects."""
-    host, port = options.device
-    async with DeviceClient(host, port, timeout=options.timeout, reconnect=None) as device:
+    async with make_client(options, reconnect=None) as device:
         sensors = chosen(device, options.pattern)
-        readings = await device.read(f"/{options.pattern}/" if options.pattern else None)
+        found = await device.read(expression(options.pattern) if options.pattern else None)
+        # One that the device has removed meanwhile, or does not tell of, is unknown.
+        readings = {sensor.name: found.get(sensor.name, sensor.reading) for sensor in sensors}
     if options.json:
         print_json([describe(sensor, readings[sensor.name]) for sensor in sensors])
     else:
         show_sensors(make_screen(sys.stdout, plain=options.plain), sensors, readings)
+
+
+def make_client(options: argparse.Namespace, **more: Any) -> DeviceClient:
+    """Return a client of the device, with the timeout that was asked for, if one was, for whatever it has to wait."""
+    host, port = options.device
+    times = {} if options.timeout is None else {"timeout": options.timeout, "sync_timeout": options.timeout}
+    return DeviceClient(host, port, **times, **more)
 
 
 def chosen(device: DeviceClient, pattern: str) -> list[Any]:
@@ -41,10 +51,15 @@ def chosen(device: DeviceClient, pattern: str) -> list[Any]:
         KatcpError: there are none.
         ValueError: it is no regular expression.
     """
-    sensors = device.matching(f"/{pattern}/" if pattern else None)
+    sensors = matching(device, pattern)
     if not sensors:
         raise KatcpError(f"{device.description} has no sensor that matches {pattern!r}" if pattern else "no sensors")
     return sensors
+
+
+def matching(device: DeviceClient, pattern: str) -> list[Any]:
+    """Return the sensors as :func:`chosen` does, if only there are any."""
+    return device.matching(expression(pattern) if pattern else None)
 
 
 def show_sensors(screen: Screen, sensors: Iterable[Any], readings: Mapping[str, Reading[Any]]) -> None:
@@ -52,9 +67,8 @@ def show_sensors(screen: Screen, sensors: Iterable[Any], readings: Mapping[str, 
     rows = []
     for sensor in sensors:
         reading = readings[sensor.name]
-        rows.append(
-            (sensor.name, show(reading.value), show(sensor.units), reading.status.value, show(sensor.description))
-        )
+        name, value = printable(sensor.name), show(reading.value)
+        rows.append((name, value, show(sensor.units), reading.status.value, show(sensor.description)))
     screen.table(("sensor", "value", "units", "status", "description"), rows)
 
 
@@ -65,7 +79,7 @@ def describe(sensor: Any, reading: Reading[Any]) -> dict[str, Any]:
         "value": as_json(reading.value),
         "units": sensor.units,
         "status": reading.status.value,
-        "timestamp": reading.timestamp,
+        "timestamp": as_json(reading.timestamp),
         "type": sensor.type_name,
         "params": [as_text(param) for param in sensor.params],
         "description": sensor.description,

@@ -8,12 +8,13 @@ import math
 import sys
 from typing import Any
 
-from katcp_aio import DeviceClient, Reading
+from katcp_aio import Reading
 
+from ..model.strategies import strategies
 from .following import SensorView
 from .output import as_json, print_json
 from .screen import make_screen
-from .sensors import chosen
+from .sensors import chosen, make_client, matching
 
 __all__ = ["main"]
 
@@ -26,14 +27,24 @@ def main(options: argparse.Namespace) -> int:
 
 async def watch(options: argparse.Namespace) -> None:
     """Connect, have the sensors sampled, and show them."""
-    host, port = options.device
     screen = make_screen(sys.stdout, plain=options.plain, silent=options.json)
     loop = asyncio.get_running_loop()
     end = loop.time() + (options.seconds or math.inf)
-    async with DeviceClient(host, port, timeout=options.timeout) as device:
-        sensors = chosen(device, options.pattern)
-        view = SensorView(sensors, screen, print_reading if options.json else None)
-        await view.follow(lambda: loop.time() >= end, *map(number, options.strategy))
+    pattern, sampling = sort_out(options.pattern, options.strategy)
+    async with make_client(options) as device:
+        view = SensorView(chosen(device, pattern), screen, print_reading if options.json else None)
+        device.on_change(lambda _changes: view.renew(matching(device, pattern)))
+        await view.follow(lambda: loop.time() >= end, *map(number, sampling))
+
+
+def sort_out(pattern: str, words: list[str]) -> tuple[str, list[str]]:
+    """Return the pattern, and the strategy with its parameters, where the pattern may stand behind these as well.
+
+    How many there are is known of the strategies of the specification; to others belongs all that follows.
+    """
+    name, *params = words
+    known = name in strategies.rows and len(params) > len(strategies.parameters(name))
+    return (words[-1], words[:-1]) if known and not pattern else (pattern, words)
 
 
 def number(text: str) -> str | float:
@@ -51,7 +62,7 @@ def print_reading(sensor: Any, reading: Reading[Any]) -> None:
     print_json(
         {
             "sensor": sensor.name,
-            "timestamp": reading.timestamp,
+            "timestamp": as_json(reading.timestamp),
             "status": reading.status.value,
             "value": as_json(reading.value),
         }
