@@ -1,6 +1,7 @@
 """The blocking clients, against a scripted device that lives in a thread of its own."""
 
 import asyncio
+import concurrent.futures
 import copy
 import inspect
 import signal
@@ -238,6 +239,21 @@ def test_a_loop_that_was_closed_just_now_is_told_of():
         line.run(print)
 
 
+def test_a_call_that_ends_with_the_loop_in_the_midst_of_it_is_given_up_in_silence(caplog):
+    loop, outcome = asyncio.new_event_loop(), concurrent.futures.Future()
+
+    async def begin():
+        portal._begin(outcome, asyncio.sleep, (0,), {})  # noqa: SLF001 - what a call does in a loop that ends with it
+
+    loop.run_until_complete(begin())
+    tasks = asyncio.all_tasks(loop)
+    loop.close()
+    outcome.cancel()
+    for task in tasks:
+        task.get_coro().close()
+    assert caplog.text == ""
+
+
 def test_at_the_end_of_python_nothing_waits_for_the_loop(far, monkeypatch):
     with DeviceClient(far.host, far.port) as pump:
         with monkeypatch.context() as patch:
@@ -276,6 +292,20 @@ def test_a_blocking_call_in_a_callback_is_an_error_and_no_deadlock(far):
         pump.sensor.rate.read()
         assert len(errors) == 1
         assert "nothing may block" in errors[0]
+
+
+def test_a_loop_over_readings_may_be_collected_in_any_thread(far, monkeypatch):
+    complaints = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    with DeviceClient(far.host, far.port) as pump:
+        left = [iter(pump.sensor.rate.readings("event"))]
+        assert next(left[0]).value == 1.5
+        pump.sensor.mode.attach(lambda _sensor, _reading: left.clear())
+        pump.sensor.mode.read()
+        assert left == []
+        answers = (pump.request("sensor-sampling", "rate").arguments for _ in range(100))
+        assert [b"rate", b"none"] in answers
+    assert complaints == []
 
 
 def test_closing_in_a_callback_is_an_error_and_closes_nothing(far):

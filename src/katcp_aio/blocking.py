@@ -104,7 +104,8 @@ class Iteration(Blocking):
             while (item := self._next()) is not _END:
                 yield item
         finally:
-            self.close()
+            if not self._line.inside:  # where the collector may have come by it: being dropped is its end as well
+                self.close()
 
     def __next__(self) -> Any:
         item = self._next()

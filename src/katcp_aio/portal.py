@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import inspect
 import os
 import sys
@@ -110,6 +111,11 @@ class Line:
         """The loop, while it runs for this client."""
         return None if sys.is_finalizing() else self._loop
 
+    @property
+    def inside(self) -> bool:
+        """Whether this is the loop's own thread."""
+        return self._loop is not None and _running_loop() is self._loop
+
     def open(self) -> None:
         """Have the loop running. Raises UsageError in the child of a fork, for a client of its parent."""
         with self._lock:
@@ -132,7 +138,7 @@ class Line:
 
     def check(self) -> None:
         """Raise UsageError in the loop's own thread, which cannot wait for itself."""
-        if self._loop is not None and _running_loop() is self._loop:
+        if self.inside:
             raise UsageError(f"{self.who}: a callback runs in the loop's thread, where nothing may block")
 
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -180,7 +186,8 @@ def _begin(
 
     def given_up(outcome: concurrent.futures.Future[Any]) -> None:
         if outcome.cancelled():
-            loop.call_soon_threadsafe(task.cancel)
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and goes on with no task
+                loop.call_soon_threadsafe(task.cancel)
 
     def ended(task: asyncio.Task[Any]) -> None:
         error = None if task.cancelled() else task.exception()
