@@ -1,7 +1,6 @@
 """The blocking clients, against a scripted device that lives in a thread of its own."""
 
 import asyncio
-import concurrent.futures
 import copy
 import inspect
 import signal
@@ -239,19 +238,22 @@ def test_a_loop_that_was_closed_just_now_is_told_of():
         line.run(print)
 
 
-def test_a_call_that_ends_with_the_loop_in_the_midst_of_it_is_given_up_in_silence(caplog):
-    loop, outcome = asyncio.new_event_loop(), concurrent.futures.Future()
+def test_a_thread_is_not_taken_for_the_loops_while_another_closes_the_client():
+    loops = iter([object(), None])
 
-    async def begin():
-        portal._begin(outcome, asyncio.sleep, (0,), {})  # noqa: SLF001 - what a call does in a loop that ends with it
+    class Closing(portal.Line):
+        _loop = property(lambda _self: next(loops), lambda _self, _loop: None)
 
-    loop.run_until_complete(begin())
-    tasks = asyncio.all_tasks(loop)
-    loop.close()
-    outcome.cancel()
-    for task in tasks:
-        task.get_coro().close()
-    assert caplog.text == ""
+    Closing("pump:5000").check()
+
+
+def test_a_loop_that_ends_begins_with_no_call(far, monkeypatch):
+    with DeviceClient(far.host, far.port) as pump, monkeypatch.context() as patch:
+        patch.setattr(portal.Portal, "ending", True)
+        with pytest.raises(NotConnected, match="closed while waiting"):
+            pump.sensor.rate.read()
+        patch.undo()
+        assert pump.sensor.rate.read().value == 1.5
 
 
 def test_at_the_end_of_python_nothing_waits_for_the_loop(far, monkeypatch):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextlib
 import inspect
 import os
 import sys
@@ -38,6 +37,11 @@ class Portal:
         self._stop = asyncio.Event()
         self._parents: list[object] = []  # what is the parent's in the child of a fork
         self.calls: set[concurrent.futures.Future[Any]] = set()  #: what somebody waits for
+
+    @property
+    def ending(self) -> bool:
+        """Whether the loop is about to end, with the last client that was closed."""
+        return self._stop.is_set()
 
     def acquire(self, line: Line) -> asyncio.AbstractEventLoop:
         """Have the loop running for ``line``, and return it."""
@@ -114,7 +118,8 @@ class Line:
     @property
     def inside(self) -> bool:
         """Whether this is the loop's own thread."""
-        return self._loop is not None and _running_loop() is self._loop
+        loop = self._loop  # read once: another thread may close the client
+        return loop is not None and _running_loop() is loop
 
     def open(self) -> None:
         """Have the loop running. Raises UsageError in the child of a fork, for a client of its parent."""
@@ -176,6 +181,8 @@ def _begin(
     outcome: concurrent.futures.Future[Any], function: Callable[..., Any], args: Any, kwargs: dict[str, Any]
 ) -> None:
     """Call a function, in the loop's thread, and await its result in a task that ends with ``outcome``."""
+    if _portal.ending:  # the task might not be run to its end, nor at all
+        outcome.cancel()
     if outcome.cancelled():
         return
     loop = asyncio.get_running_loop()
@@ -186,8 +193,7 @@ def _begin(
 
     def given_up(outcome: concurrent.futures.Future[Any]) -> None:
         if outcome.cancelled():
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and goes on with no task
-                loop.call_soon_threadsafe(task.cancel)
+            loop.call_soon_threadsafe(task.cancel)
 
     def ended(task: asyncio.Task[Any]) -> None:
         error = None if task.cancelled() else task.exception()
