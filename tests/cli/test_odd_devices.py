@@ -92,6 +92,13 @@ async def test_odd_times_are_json_for_every_parser_as_they_come(odd, capsys):
     await watching.end()
 
 
+async def test_a_replaceable_unit_reads_as_on_the_wire(odd, katcp):
+    odd.sensors["unit"] = FakeSensor("lru", "error")
+    assert (await katcp("sensors", odd.target, "unit"))[1].splitlines()[1].split()[:2] == ["unit", "error"]
+    _, out, _ = await katcp("sensors", odd.target, "unit", "--json")
+    assert json.loads(out)[0]["value"] == "error"
+
+
 async def test_a_sensor_that_the_device_does_not_tell_of_is_unknown(odd, katcp):
     odd.on("sensor-value", informs=[(1, 1, "never", "nominal", 3.5)])
     code, out, err = await katcp("sensors", odd.target, "in")

@@ -10,7 +10,7 @@ import sqlite3
 
 import pytest
 
-from katcp_aio import Address, CsvSink, InfluxSink, Recorded, SqliteSink, Status, Timestamp
+from katcp_aio import Address, CsvSink, InfluxSink, Lru, Recorded, SqliteSink, Status, Timestamp
 
 __all__ = []
 
@@ -28,6 +28,7 @@ VALUES = {
     "boolean": True,
     "time": Timestamp(1.5e9),
     "address": Address("10.0.0.1", 7147),
+    "unit": Lru.NOMINAL,
     "bytes": b"\xff",
     "text": NASTY,
     "missing": None,
@@ -36,6 +37,7 @@ BATCH = [recorded(value, sensor=name) for name, value in VALUES.items()]
 TEXTS = {  # what of these is a text, in a file as in a database
     "huge": str(2**70),
     "address": "10.0.0.1:7147",
+    "unit": "nominal",
     "bytes": "\\xff",
     "text": NASTY.replace("\udc80", "\\udc80"),
 }

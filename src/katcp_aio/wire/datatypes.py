@@ -47,6 +47,10 @@ class Lru(enum.Enum):
     NOMINAL = 0
     ERROR = 1
 
+    def __str__(self) -> str:
+        """Return what the wire has, for tables and files."""
+        return self.name.lower()
+
 
 def _host(value: Any) -> IPv4Address | IPv6Address:
     """Convert to an IP address. A scope id means something on one machine only, and is dropped."""
