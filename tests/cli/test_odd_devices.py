@@ -189,6 +189,19 @@ async def test_the_pattern_may_stand_behind_a_strategy(odd, katcp, words, sample
     assert {arguments[1:] for arguments in asked} == {sampled}
 
 
+async def test_watch_follows_a_device_that_has_not_the_usual_strategy(katcp):
+    async with FakeDevice("4.0", sensors={"rate": FakeSensor("float", 1.5)}) as old:
+        old.on("sensor-sampling", reply=("fail", "unknown strategy"), times=1)
+        target = "{}:{}".format(*await old.listen())
+        code, out, err = await katcp("watch", target, "--seconds", "0.3")
+        assert (code, err) == (0, "")
+        assert [line.split()[1:] for line in out.splitlines()] == [["rate", "1.500", "nominal"]]
+        assert old.requests.requests("sensor-sampling")[1].arguments == (b"rate", b"auto")
+        old.on("sensor-sampling", reply=("fail", "unknown strategy"), times=1)
+        code, _, err = await katcp("watch", target, "--strategy", "event-rate", "0.1", "5")
+        assert (code, err) == (1, f"katcp watch: {target}: ?sensor-sampling fail: unknown strategy\n")
+
+
 async def test_the_timeout_holds_for_the_lists_of_a_device_too(odd, katcp):
     odd.on("sensor-list", reply=None)
     code, _, err = await katcp("sensors", odd.target, "--timeout", "0.3")

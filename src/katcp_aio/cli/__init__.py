@@ -105,9 +105,8 @@ def make_parser() -> argparse.ArgumentParser:
     watch.add_argument(
         "--strategy",
         nargs="+",
-        default=["event-rate", "0.1", "5"],
         metavar=("NAME", "PARAMETER"),
-        help="sampling strategy and its parameters, times in seconds (event-rate 0.1 5); then PATTERN may stand",
+        help="sampling strategy and its parameters, times in seconds (event-rate 0.1 5, or auto); PATTERN may follow",
     )
     watch.add_argument("--seconds", type=_seconds, default=None, help="end after so many")
     return parser

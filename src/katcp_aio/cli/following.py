@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from katcp_aio import Reading
+from katcp_aio import Reading, RequestError
 
 from ..clock import SYSTEM_CLOCK
 from ..reports import printable
@@ -77,8 +77,13 @@ class SensorView:
         if not self._screen.live:
             self._screen.line(f"  {note}")
 
-    async def follow(self, done: Callable[[], bool], *sampling: Any) -> None:
+    async def follow(self, done: Callable[[], bool], *sampling: Any, otherwise: str | None = None) -> None:
         """Have the sensors sampled and show them, until ``done()``; it is asked ten times a second.
+
+        Args:
+            done: whether that is enough.
+            sampling: the strategy and its parameters.
+            otherwise: the strategy for a sensor that the device refuses to sample so.
 
         Raises:
             ExceptionGroup: of what went wrong with the sensors, as FailReply.
@@ -90,7 +95,8 @@ class SensorView:
                     if self._renewed:
                         self._renewed = False
                         followers = {  # of those that are no more, they have ended
-                            sensor: followers.get(sensor) or tasks.create_task(self._follow(sensor, sampling))
+                            sensor: followers.get(sensor)
+                            or tasks.create_task(self._follow(sensor, sampling, otherwise))
                             for sensor in self.sensors
                         }
                     refresh()
@@ -99,8 +105,16 @@ class SensorView:
             for follower in followers.values():
                 follower.cancel()
 
-    async def _follow(self, sensor: Any, sampling: tuple[Any, ...]) -> None:
-        if sensor.removed:  # before this task began
+    async def _follow(self, sensor: Any, sampling: tuple[Any, ...], otherwise: str | None) -> None:
+        try:
+            await self._read(sensor, *sampling)
+        except RequestError:
+            if otherwise is None:
+                raise
+            await self._read(sensor, otherwise)
+
+    async def _read(self, sensor: Any, *sampling: Any) -> None:
+        if sensor.removed:  # before this task came to it
             return
         async for reading in sensor.readings(*sampling):
             self._take(sensor, reading)

@@ -18,6 +18,8 @@ from .sensors import chosen, make_client, matching
 
 __all__ = ["main"]
 
+USUAL = ["event-rate", "0.1", "5"]  # when it changes, at most ten times a second, and every five seconds besides
+
 
 def main(options: argparse.Namespace) -> int:
     """Follow the sensors until interrupted, and return the exit code; raises what the client raises."""
@@ -30,11 +32,14 @@ async def watch(options: argparse.Namespace) -> None:
     screen = make_screen(sys.stdout, plain=options.plain, silent=options.json)
     loop = asyncio.get_running_loop()
     end = loop.time() + (options.seconds or math.inf)
-    pattern, sampling = sort_out(options.pattern, options.strategy)
+    pattern, sampling = sort_out(options.pattern, options.strategy or USUAL)
+    otherwise = (
+        None if options.strategy else "auto"
+    )  # version 4 has no event-rate, nor have devices built on the C library
     async with make_client(options) as device:
         view = SensorView(chosen(device, pattern), screen, print_reading if options.json else None)
         device.on_change(lambda _changes: view.renew(matching(device, pattern)))
-        await view.follow(lambda: loop.time() >= end, *map(number, sampling))
+        await view.follow(lambda: loop.time() >= end, *map(number, sampling), otherwise=otherwise)
 
 
 def sort_out(pattern: str, words: list[str]) -> tuple[str, list[str]]:
