@@ -9,9 +9,10 @@ import sys
 import pytest
 
 from katcp_aio import DeviceClient, Limits
-from katcp_aio.cli import call, main
+from katcp_aio.cli import call, main, make_parser
 from katcp_aio.cli.following import SensorView
 from katcp_aio.cli.screen import make_screen
+from katcp_aio.cli.sensors import make_client
 from katcp_aio.testing import FakeDevice, FakeSensor
 
 NAME = "s\x1b[31m"
@@ -200,6 +201,14 @@ async def test_watch_follows_a_device_that_has_not_the_usual_strategy(katcp):
         old.on("sensor-sampling", reply=("fail", "unknown strategy"), times=1)
         code, _, err = await katcp("watch", target, "--strategy", "event-rate", "0.1", "5")
         assert (code, err) == (1, f"katcp watch: {target}: ?sensor-sampling fail: unknown strategy\n")
+
+
+async def test_a_device_that_does_not_say_goodbye_is_not_waited_for(odd):
+    odd.lingering = True
+    client = make_client(make_parser().parse_args(["watch", odd.target]))
+    async with client:
+        pass
+    assert client.limits.close_timeout < 0.1  # s: Ctrl-C is to end it at once
 
 
 async def test_the_timeout_holds_for_the_lists_of_a_device_too(odd, katcp):

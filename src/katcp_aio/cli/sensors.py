@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from katcp_aio import DeviceClient, KatcpError, Reading
+from katcp_aio import DeviceClient, KatcpError, Limits, Reading
 
 from ..model.matching import expression
 from ..reports import printable
@@ -41,7 +41,8 @@ def make_client(options: argparse.Namespace, **more: Any) -> DeviceClient:
     """Return a client of the device, with the timeout that was asked for, if one was, for whatever it has to wait."""
     host, port = options.device
     times = {} if options.timeout is None else {"timeout": options.timeout, "sync_timeout": options.timeout}
-    return DeviceClient(host, port, **times, **more)
+    # Nothing is left to be said after the answers, or after Ctrl-C, so there is no waiting for the device's goodbye.
+    return DeviceClient(host, port, limits=Limits(close_timeout=0.05), **times, **more)
 
 
 def chosen(device: DeviceClient, pattern: str) -> list[Any]:
