@@ -62,7 +62,7 @@ class Watching:
 
 
 async def test_watch_shows_odd_names_and_times_and_goes_on(odd, katcp):
-    code, out, err = await katcp("watch", odd.target, "--seconds", "0.3")
+    code, out, err = await katcp("watch", odd.target, "--seconds", "0.5")
     assert (code, err) == (0, "")
     assert "\x1b" not in out
     assert sorted(line.split() for line in out.splitlines()) == [
@@ -137,6 +137,12 @@ async def test_a_reader_that_has_seen_enough_ends_watching(odd, katcp, monkeypat
     assert (await katcp("watch", odd.target, *extra))[::2] == (141, "")
 
 
+async def test_watching_lasts_as_long_as_was_asked_for_however_long_connecting_took(odd, katcp):
+    odd.on("help", delay=0.6)
+    code, out, _ = await katcp("watch", odd.target, "--seconds", "0.5", "in.ms")
+    assert (code, out.split()[1]) == (0, "in.ms")
+
+
 async def test_watch_follows_what_a_device_has_after_it_was_changed(odd, capsys):
     watching = Watching(capsys, odd.target, "--seconds", "3", "^in|^new")
     await watching.line("in.ms")
@@ -183,7 +189,7 @@ async def test_a_sensor_that_goes_before_it_is_followed_ends_nothing(odd):
     ],
 )
 async def test_the_pattern_may_stand_behind_a_strategy(odd, katcp, words, sampled, names):
-    assert (await katcp("watch", odd.target, "--seconds", "0.2", *words))[0] == 0
+    assert (await katcp("watch", odd.target, "--seconds", "0.5", *words))[0] == 0
     asked = [request.arguments for request in odd.requests.requests("sensor-sampling")]
     asked = [arguments for arguments in asked if arguments[1:] != (b"none",)]
     assert {name for arguments in asked for name in arguments[0].decode().split(",")} == names
@@ -194,7 +200,7 @@ async def test_watch_follows_a_device_that_has_not_the_usual_strategy(katcp):
     async with FakeDevice("4.0", sensors={"rate": FakeSensor("float", 1.5)}) as old:
         old.on("sensor-sampling", reply=("fail", "unknown strategy"), times=1)
         target = "{}:{}".format(*await old.listen())
-        code, out, err = await katcp("watch", target, "--seconds", "0.3")
+        code, out, err = await katcp("watch", target, "--seconds", "0.5")
         assert (code, err) == (0, "")
         assert [line.split()[1:] for line in out.splitlines()] == [["rate", "1.500", "nominal"]]
         assert old.requests.requests("sensor-sampling")[1].arguments == (b"rate", b"auto")

@@ -30,14 +30,13 @@ def main(options: argparse.Namespace) -> int:
 async def watch(options: argparse.Namespace) -> None:
     """Connect, have the sensors sampled, and show them."""
     screen = make_screen(sys.stdout, plain=options.plain, silent=options.json)
-    loop = asyncio.get_running_loop()
-    end = loop.time() + (options.seconds or math.inf)
     pattern, sampling = sort_out(options.pattern, options.strategy or USUAL)
-    otherwise = (
-        None if options.strategy else "auto"
-    )  # version 4 has no event-rate, nor have devices built on the C library
+    # Version 4 has no event-rate, and neither have devices built on the C library.
+    otherwise = None if options.strategy else "auto"
     async with make_client(options) as device:
         view = SensorView(chosen(device, pattern), screen, print_reading if options.json else None)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + (options.seconds or math.inf)  # from now: connecting may take longer than that
         device.on_change(lambda _changes: view.renew(matching(device, pattern)))
         await view.follow(lambda: loop.time() >= end, *map(number, sampling), otherwise=otherwise)
 
