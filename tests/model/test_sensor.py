@@ -107,11 +107,24 @@ def test_a_value_of_another_type_raises_and_changes_nothing(type_, value, heard)
 
 
 @pytest.mark.parametrize(
-    ("type_", "value"), [(Timestamp, -1), (str, "\ud800"), (Annotated[int, Range(0, 9)], 10), (float, 10**400)]
+    ("type_", "value"),
+    [
+        (Timestamp, -1),
+        (str, "\ud800"),
+        (Annotated[int, Range(0, 9)], 10),
+        (float, 10**400),
+        (int, 10**5000),
+        (int, -(10**5000)),
+        (Fraction, Fraction(10**400)),
+        (Fraction, math.inf),
+        (np.int32, 2**40),
+    ],
+    ids=lambda it: it.__name__ if isinstance(it, type) else "",
 )
 def test_a_value_that_cannot_be_told_raises(type_, value):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError) as caught:
         Sensor(type_, "it").set(value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_type_of_ones_own():
@@ -121,6 +134,16 @@ def test_a_type_of_ones_own():
     sensor.value = 1 + 2j
     assert (sensor.type_name, sensor.format_reading(sensor.reading, V51)[2]) == ("complex", b"1,2")
     assert sensor.type.name == "complex"
+
+
+def test_what_is_filled_anew_does_not_change_what_was_said():
+    for type_ in (bytearray, memoryview, bytes):
+        sensor = Sensor(type_, "buffer")
+        buffer = bytearray(b"one")
+        sensor.value = memoryview(buffer) if type_ is memoryview else buffer
+        buffer[:] = b"two"
+        assert type(sensor.value) is type_
+        assert sensor.value == b"one"
 
 
 def test_a_type_without_a_first_value_needs_a_default():

@@ -76,6 +76,8 @@ def test_integers_read_leniently():
 def test_an_integer_too_long_for_python_is_refused_in_one_line():
     with pytest.raises(ValueError, match=r"^<int> of 16610 bits is too long for an integer$"):
         formats.encode_integer(10**5000)
+    with pytest.raises(ValueError, match=r"^'-9{59}\.\.\.' is no integer: its 5000 digits are too many$"):
+        formats.decode_integer(b"-" + b"9" * 5000)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,8 @@ def decode_integer(raw: bytes) -> int:
         try:
             return int(raw)
         except ValueError:  # more digits than Python converts, a defence against just such arguments
-            pass
+            digits = len(raw.removeprefix(b"-"))
+            raise bad_value(raw, f"integer: its {digits} digits are too many") from None
     raise bad_value(raw, "integer")
 
 

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import attrs
 
+from ..reports import plain as plain_text
 from ..reports import printable
 from . import formats
 from .datatypes import Address
@@ -31,6 +32,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+# Between these, whole numbers have at most 640 digits, which Python writes and reads whatever its limit is set to.
+_BELOW, _ABOVE = -(10**640), 10**640
 
 
 @attrs.frozen(eq=False)
@@ -93,7 +97,14 @@ def plain_decoder(
 
 def _converted(decode: Callable[[bytes], Any], cls: type[Any], exact: type[Any]) -> Callable[[bytes], Any]:
     """Return ``decode``, its values as ``cls`` where that is not what it makes anyway."""
-    return decode if cls is exact else lambda raw: cls(decode(raw))
+
+    def convert(raw: bytes) -> Any:
+        try:
+            return cls(decode(raw))
+        except OverflowError:  # of a class with a bound
+            raise bad_value(raw, cls.__name__) from None
+
+    return decode if cls is exact else convert
 
 
 def _as_float(value: Any) -> float:
@@ -102,6 +113,14 @@ def _as_float(value: Any) -> float:
         return float(value)
     except OverflowError:
         raise wrong_value(value, "float") from None
+
+
+def _as_class(cls: type[Any], number: float) -> Any:
+    """Convert a Python number; one that is too large, for numpy's int32 or as an infinite Fraction, is a ValueError."""
+    try:
+        return cls(number)
+    except OverflowError:
+        raise wrong_value(number, cls.__name__) from None
 
 
 def _start(cls: type[Any], value: object) -> Any:
@@ -116,16 +135,22 @@ def integer_type(cls: type[Any]) -> ValueType[Any]:
     """Make the type for ``int``, or for another class of whole numbers that ``cls(int)`` builds."""
     if cls is numbers.Integral:
         cls = int
+    exact = cls is int
 
-    def check(value: object) -> Any:
-        if type(value) is cls:
-            return value
-        if isinstance(value, numbers.Integral):
-            return cls(int(value))
-        inner = unwrap_scalar(value)
-        if inner is value:
-            raise wrong_type(value, "integer")
-        return check(inner)
+    def check(value: Any) -> Any:
+        if exact and type(value) is int and _BELOW < value < _ABOVE:
+            return value  # nearly all of them
+        whole = value
+        if type(value) is not cls:
+            if not isinstance(value, numbers.Integral):
+                inner = unwrap_scalar(value)
+                if inner is value:
+                    raise wrong_type(value, "integer")
+                return check(inner)
+            whole = _as_class(cls, int(value))
+        if not _BELOW < int(whole) < _ABOVE:
+            formats.encode_integer(whole)  # raises if there are too many digits
+        return whole
 
     encoder = plain(formats.encode_integer)
     decode, lenient = (_converted(f, cls, int) for f in (formats.decode_integer, formats.decode_integer_leniently))
@@ -139,9 +164,11 @@ def float_type(cls: type[Any]) -> ValueType[Any]:
 
     def check(value: object) -> Any:
         if type(value) is cls:
+            if cls is not float:
+                _as_float(value)  # raises for what is too large to be written, as a Fraction may be
             return value
         if isinstance(value, numbers.Real):
-            return cls(_as_float(value))
+            return _as_class(cls, _as_float(value))
         inner = unwrap_scalar(value)
         if inner is value:
             raise wrong_type(value, "float")
@@ -186,12 +213,13 @@ def text_type(cls: type[Any]) -> ValueType[Any]:
 
 def bytes_type(cls: type[Any]) -> ValueType[Any]:
     """Make the type for ``bytes``: a string of no particular encoding."""
+    fixed = issubclass(cls, bytes)
 
     def check(value: object) -> Any:
-        if type(value) is cls:
+        if fixed and type(value) is cls:
             return value
         if isinstance(value, bytes | bytearray | memoryview):
-            return cls(value)
+            return cls(bytes(value))  # what is filled anew later must not change what was said before
         raise wrong_type(value, "string of bytes")
 
     return ValueType(
@@ -255,7 +283,7 @@ def custom_type(
         try:
             return decode(raw)
         except ValueError as error:
-            reason = printable(str(error))
+            reason = plain_text(str(error))
             raise ValueError(f"{bad_value(raw, name)}: {reason}" if reason else str(bad_value(raw, name))) from error
 
     def encode_checked(value: T) -> bytes:
