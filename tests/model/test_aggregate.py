@@ -229,6 +229,40 @@ def test_a_tally_of_ones_own(pumps):
     assert longest.value == "pump"
 
 
+@pytest.mark.parametrize(("odd", "totals"), [(7, [2, 6, 5, 4]), (8, [9, 9, 5, 4])])
+def test_a_tally_that_refuses_a_reading_is_right_again_with_the_next(pumps, caplog, odd, totals):
+    class Fussy(Tally):
+        types = ("integer",)
+        total = 0
+
+        def include(self, sensor, reading):
+            if reading.value == 7:
+                raise ValueError("it is odd: 7")
+            self.total += reading.value
+
+        def exclude(self, sensor, reading):
+            self.total -= reading.value
+            if reading.value == 8:
+                raise ValueError("it is odd: 8")
+
+        def outcome(self):
+            return self.total
+
+    first, second = (pumps.add(Sensor(int, name, default=1)) for name in ("m", "n"))
+    total = AggregateSensor(int, "total", sensors=pumps, match="^[mn]$", rule=Fussy())
+    found = []
+    for value in (odd, 5, 4, 3):
+        first.value = value
+        found.append(total.value)
+    assert found == totals
+    assert f"it is odd: {odd}" in caplog.text
+    first.value = odd
+    pumps.remove(first)
+    second.value = 2
+    assert total.value == 2
+    assert total.members == (second,)
+
+
 def test_a_rule_that_raises_is_logged_and_keeps_the_reading(pumps, caplog):
     def inverse(sensors):
         return sum(1 / sensor.value for sensor in sensors)

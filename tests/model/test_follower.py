@@ -1,4 +1,5 @@
 import gc
+import math
 
 import pytest
 
@@ -86,3 +87,12 @@ def test_settle_again_and_never_back():
     assert sensor.reading == Reading(9.0, Status.WARN, 1)
     settle(sensor, (Status.WARN, 2), 8.0, repeats=False)
     assert sensor.reading == Reading(9.0, Status.WARN, 2)
+
+
+def test_nan_again_is_nothing_new():
+    sensor = Sensor(float, "a")
+    sensor.set(math.nan, Status.WARN, 5)
+    settle(sensor, (Status.WARN, math.nan), 9.0, repeats=False)
+    assert sensor.timestamp == 5.0
+    settle(sensor, (Status.WARN, 1.0), 9.0, repeats=False)
+    assert sensor.timestamp == 9.0

@@ -192,6 +192,16 @@ def test_the_latest_reading_step_by_step():
     assert tally.outcome() == (Status.UNKNOWN, 5)
 
 
+def test_of_several_latest_readings_the_one_that_came_last_counts():
+    tally = Latest("integer", 0)
+    a, b, c, _ = SENSORS
+    for sensor, value in ((a, 1), (b, 2), (c, 3)):
+        tally.include(sensor, Reading(7, Status.NOMINAL, value))
+    assert tally.outcome() == (Status.NOMINAL, 3)
+    tally.exclude(c, Reading(7, Status.NOMINAL, 3))
+    assert tally.outcome() == (Status.NOMINAL, 2)
+
+
 @given(histories(st.booleans()))
 def test_all_of_what_is_there(history):
     tally = AllOf()

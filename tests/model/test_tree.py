@@ -245,6 +245,15 @@ def test_a_rule_that_raises_later_is_logged(sensors, tree, caplog):
     assert top.value is True
 
 
+def test_a_rule_that_raises_leaves_the_other_parents_of_its_child_alone(sensors, tree, caplog):
+    top, other, a = boolean(sensors, "top", "other", "a", value=True)
+    tree.add(top, [a], rule=lambda a: 1 / a.value > 0)
+    tree.add(other, [a])
+    a.value = False
+    assert "the rule of sensor top failed" in caplog.text
+    assert (top.value, other.value) == (True, False)
+
+
 def test_a_forgotten_tree_leaves_nothing_attached(sensors):
     top, a = boolean(sensors, "top", "a", value=True)
     tree = SensorTree(sensors)

@@ -49,7 +49,7 @@ class AggregateSensor(Sensor[T]):
             sensors that are there already is raised as well.
     """
 
-    __slots__ = ("_aggregates", "_follower", "_tally")
+    __slots__ = ("_aggregates", "_follower", "_left_out", "_tally")
 
     @overload
     def __init__(
@@ -94,6 +94,7 @@ class AggregateSensor(Sensor[T]):
         super().__init__(type, name, description, units, **options)
         self._tally: Tally | None = None  # none yet: those that are there already make one reading, not one each
         self._aggregates: dict[AggregateSensor[Any], None] = {}
+        self._left_out: set[Sensor[Any]] = set()  # members whose last reading the tally would not take
         tally = rule if isinstance(rule, Tally) else RuleTally(rule)
         follower = self._follower = Follower(self)
         wanted = _wanted(selector(match), tally.types, follower)
@@ -126,6 +127,7 @@ class AggregateSensor(Sensor[T]):
         """Follow no sensor any more; the reading stays. An aggregate that is forgotten does this by itself."""
         self._follower.close()
         self._aggregates.clear()
+        self._left_out.clear()
 
     def followed(self, sensor: Sensor[Any], old: Reading[Any] | None, new: Reading[Any] | None) -> None:
         """Take in what became of one sensor; the follower calls this."""
@@ -137,10 +139,17 @@ class AggregateSensor(Sensor[T]):
         tally = self._tally
         if tally is None:
             return
-        if old is not None:
-            tally.exclude(sensor, old)
-        if new is not None:
-            tally.include(sensor, new)
+        left_out = self._left_out
+        try:
+            if old is not None and sensor not in left_out:
+                tally.exclude(sensor, old)
+            left_out.discard(sensor)
+            if new is not None:
+                tally.include(sensor, new)
+        except Exception:
+            if new is not None:
+                left_out.add(sensor)  # what was not included must not be excluded
+            raise
         timestamp = self.clock.time() if old is None or new is None else new.timestamp
         settle(self, tally.outcome(), timestamp, repeats=tally.repeats)
 

@@ -124,7 +124,8 @@ def settle(sensor: Sensor[Any], outcome: Outcome, timestamp: float, *, repeats: 
     if isinstance(outcome, tuple) and len(outcome) == 2 and (outcome[0] is None or isinstance(outcome[0], Status)):
         status, value = outcome
     current = sensor.reading
-    if not repeats and value == current.value and (sensor.judge(value) if status is None else status) is current.status:
+    same = value == current.value or (value != value and current.value != current.value)  # noqa: PLR0124 - both are NaN
+    if same and not repeats and (sensor.judge(value) if status is None else status) is current.status:
         return
     sensor.set(value, status, max(timestamp, current.timestamp))
 

@@ -22,7 +22,7 @@ class Tally:
     """What some readings come to. Subclass it for an aggregate of one's own.
 
     Whatever was included is excluded once, with the same sensor and an equal reading, before the sensor is included
-    again, or for good. A tally belongs to one aggregate.
+    again, or for good; what :meth:`include` raised for was not included. A tally belongs to one aggregate.
     """
 
     types: tuple[str, ...] = ()  #: the specification's names of the sensor types that it can use; empty: all
@@ -188,7 +188,8 @@ class Latest(Tally):
     def outcome(self) -> Outcome:
         """Return the status and value of the latest reading; None if that is still the same."""
         if self._first is None:
-            self._first = max(self._valid, key=lambda sensor: self._valid[sensor].timestamp, default=None)
+            last_first = reversed(self._valid)  # in the order in which they came; of equal ones max() takes the first
+            self._first = max(last_first, key=lambda sensor: self._valid[sensor].timestamp, default=None)
         if self._first is None:
             self._newest, self._told = -math.inf, None
             return Status.UNKNOWN, self._keep

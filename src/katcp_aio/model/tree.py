@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from .. import reports
 from .checks import check_name
 from .follower import Follower, Outcome, settle
 from .reading import Reading, Status
@@ -167,7 +168,10 @@ class SensorTree:
         if new is not None and old is None and sensor.name in self._nodes:
             self._recalculate(sensor.name, None)  # a parent has come
         for parent in self.parents(sensor):
-            self._recalculate(parent, new if old is not None else None)
+            try:
+                self._recalculate(parent, new if old is not None else None)
+            except Exception:  # noqa: BLE001 - the other parents follow from it all the same
+                reports.report_exception("the rule of sensor %s failed", parent)
 
     def _recalculate(self, name: str, cause: Reading[Any] | None) -> None:
         """Set a parent to what its children say now, if it is there; ``cause`` is the child's reading, if one is."""
