@@ -43,6 +43,8 @@ EXAMPLES = [
     (FailReply("too hot", request=REQUEST), "?set-rate fail: too hot"),
     (FailReply("", request=REQUEST, device="pump:5000"), "pump:5000: ?set-rate fail"),
     (FailReply("busy", code="wait", request=REQUEST), "?set-rate wait: busy"),
+    (FailReply("two\nlines\x1b[2J", code="w\n", request=REQUEST), r"?set-rate w\x0a: two\x0alines\x1b[2J"),
+    (FailReply("x" * 2000, request=REQUEST), f"?set-rate fail: {'x' * 984}..."),
     (InvalidReply("no such unit", request=REQUEST, device="pump:5000"), "pump:5000: ?set-rate invalid: no such unit"),
     (
         FailReply(
@@ -56,6 +58,7 @@ EXAMPLES = [
         "?set-rate fail: overheated; \N{REPLACEMENT CHARACTER}",
     ),
     (ConnectionLost("reset by peer"), "reset by peer"),
+    (ConnectionLost("bye\n\x1b[2J", device="pump:5000"), r"pump:5000: bye\x0a\x1b[2J"),
     (
         ConnectionLost("reset by peer", device="pump:5000", request=REQUEST),
         "pump:5000: reset by peer (?set-rate may have been carried out)",

@@ -26,6 +26,7 @@ __all__ = []
         ("\x7f\x80\x85\x9b", r"\x7f\x80\x85\x9b"),
         ("\u2028\u2029", r"\u2028\u2029"),
         ("abc\u202edcba\u2066", r"abc\u202edcba\u2066"),
+        ("a\u200eb\u200fc\u061cd", r"a\u200eb\u200fc\u061cd"),
         ("\udc80", r"\udc80"),
         (12, "12"),
         (None, "None"),

@@ -25,6 +25,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from .reports import printable
+
 if TYPE_CHECKING:
     from .wire.message import Message, MessageType
 
@@ -44,6 +46,9 @@ __all__ = [
     "UnsupportedProtocol",
     "UsageError",
 ]
+
+
+_LONGEST = 1000  # characters of a device's text in that of an error; its attributes have all of it
 
 
 class KatcpError(Exception):
@@ -130,7 +135,8 @@ class UsageError(KatcpError, RuntimeError):
 class RequestError(KatcpError):
     """A request that did not succeed. Handlers raise it; a client raises it again on the other side.
 
-    Raise :class:`FailReply` or :class:`InvalidReply`, never this class itself.
+    Raise :class:`FailReply` or :class:`InvalidReply`, never this class itself. On the client side ``str`` of it is one
+    line without control characters, whatever the device sent; :attr:`text` is as it came.
     """
 
     code = "fail"  #: return code of the reply (5.1, table 4)
@@ -163,7 +169,8 @@ class RequestError(KatcpError):
         if self.request is None:
             return text
         who = f"{self.device}: " if self.device else ""
-        return f"{who}?{self.request.name} {self.code}" + (f": {text}" if text else "")
+        said = f"{who}?{self.request.name} {self.code}" + (f": {text}" if text else "")
+        return printable(said, _LONGEST)  # it is the device's, and may be shown on a terminal, or be a line of a log
 
 
 class FailReply(RequestError):
@@ -183,17 +190,16 @@ class ConnectionLost(KatcpError, ConnectionError):
 
     def __init__(self, reason: str, *, device: str | None = None, request: Message | None = None) -> None:
         super().__init__(reason)
-        self.reason = reason  #: why, in one line; a device's own #disconnect text where it sent one
+        self.reason = reason  #: why; a device's own #disconnect text where it sent one
         self.device = device  #: the peer, as host:port
         self.request = request  #: the request that is left without an outcome, if one is
 
     def __str__(self) -> str:
         who = f"{self.device}: " if self.device else ""
+        why = printable(self.reason, _LONGEST)
         if self.request is None:
-            return f"{who}{self.reason}"
-        return (
-            f"{who}{self.reason} (?{self.request.name} {'may have been carried out' if self.sent else 'was not sent'})"
-        )
+            return f"{who}{why}"
+        return f"{who}{why} (?{self.request.name} {'may have been carried out' if self.sent else 'was not sent'})"
 
 
 class NotConnected(ConnectionLost):

@@ -18,10 +18,11 @@ logger = logging.getLogger("katcp_aio")  #: the parent of every logger of this l
 _LONGEST = 200  # characters of a peer's text in one log line
 _LONGEST_CODE = 400  # characters of one line of a traceback
 
-# C0, DEL and C1 controls, the two Unicode line ends and the controls of writing direction: none of them may move a
-# cursor, forge a second line or make one read otherwise than it is.
+# C0, DEL and C1 controls, the two Unicode line ends and the controls and marks of writing direction: none of them may
+# move a cursor, forge a second line or make one read otherwise than it is.
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-_ESCAPES.update({code: f"\\u{code:04x}" for code in (*range(0x2028, 0x202F), *range(0x2066, 0x206A))})
+_DIRECTIONS = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_ESCAPES.update({code: f"\\u{code:04x}" for code in _DIRECTIONS})
 
 
 def text_of(thing: object) -> str:

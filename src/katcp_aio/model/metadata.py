@@ -70,7 +70,9 @@ class Metadata:
         for word in words:
             key, equals, value = word.decode().partition("=")
             if not equals:
-                raise ValueError(f"the metadata of sensor {sensor} has {key!r}, which is no key=value, in it")
+                raise ValueError(
+                    f"the metadata of sensor {sensor} has {key[:_LONGEST_NAME]!r}, which is no key=value, in it"
+                )
             if key == _SET_BY_KEY:
                 set_by = value
             elif key.startswith(_LABEL_KEY):
