@@ -342,6 +342,22 @@ def test_a_message_with_too_many_arguments_is_malformed_and_what_can_be_answered
     assert after == Message.request("d")
 
 
+@pytest.mark.parametrize("blanks", [b" " * 50, b"\t" * 50, b" \t" * 25])
+def test_any_number_of_blanks_may_be_between_arguments(blanks):
+    parser = MessageParser(max_arguments=5)
+    five = blanks.join([b"?a", b"1", b"\v2", b"\f", b"4", b"5"])
+    fine, after = parser.feed(five + blanks + b"\n" + blanks + b"\n?b" + blanks + b"\n")
+    assert fine == Message.request("a", b"1", b"\v2", b"\f", b"4", b"5")
+    assert after == Message.request("b")
+    (many,) = parser.feed(five + blanks + b"6\n")
+    assert many.reason == "more than 5 arguments"
+
+
+def test_a_long_name_with_too_many_arguments_is_told_whole():
+    (many,) = MessageParser(max_arguments=5).feed(b"?" + b"a" * 2000 + b"[3] 1 2 3 4 5 6\n")
+    assert (len(many.name), many.mid, len(many.raw)) == (2000, 3, 1024)
+
+
 def test_informs_of_one_reply_and_others_between_them_keep_their_own_heads():
     lines = [b"#x[1] 1", b"#x[1] 2", b"#x[2] 3", b"#x 4", b"!x[1] 5", b"#x[1] 6", b"#y[1] 7", b"#x[0] 8", b"#x[1] 9"]
     *read, broken, last = MessageParser().feed(b"".join(line + b"\n" for line in lines))

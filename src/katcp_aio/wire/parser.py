@@ -118,15 +118,18 @@ class MessageParser:
 
 
 def _has_more(line: bytes, most: int) -> bool:
-    """Return whether a line has more blanks than that; looked for before they are counted: most long lines have one."""
+    """Return whether a line has more arguments than that; blanks are looked for first: most long lines have one."""
     if line.find(b" ", line.find(b" ") + 1) < 0 and line.find(b"\t") < 0:
         return False
-    return line.count(b" ") + line.count(b"\t") > most
+    if line.count(b" ") + line.count(b"\t") <= most:
+        return False
+    # Any number of blanks may be between two arguments, and split() sees to that; but it splits at VT and FF as well.
+    return len(line.replace(b"\v", b"-").replace(b"\f", b"-").split(None, most + 1)) > most + 1
 
 
 def _too_many(line: bytes, most: int) -> MalformedMessage:
     """Report a line that would take too long to take apart."""
-    kind, name, mid, end = read_head(line[:KEPT])
+    kind, name, mid, end = read_head(line)
     return MalformedMessage(f"more than {most} arguments", end, line[:KEPT], type=kind, name=name, mid=mid)
 
 
