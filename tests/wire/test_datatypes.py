@@ -70,7 +70,8 @@ def test_addresses():
 
 
 @pytest.mark.parametrize(
-    "text", ["127.0.0.1", "127.0.0.1:7148", "[::1]", "[::1]:7148", "1.2.3.4:0", "[2001:db8::1]:65535"]
+    "text",
+    ["127.0.0.1", "127.0.0.1:7148", "[::1]", "[::1]:7148", "1.2.3.4:0", "[2001:db8::1]:65535", "[::ffff:1.2.3.4]:80"],
 )
 def test_addresses_read_back(text):
     address = Address.parse(text)

@@ -63,6 +63,12 @@ def _host(value: Any) -> IPv4Address | IPv6Address:
     raise TypeError(f"{printable(repr(value))} is no IP address")
 
 
+def _inet_ntop(host: IPv6Address) -> str:
+    """Return the text of an address; an IPv4 address in it is written as one, as Python itself does from 3.13 on."""
+    mapped = host.ipv4_mapped
+    return str(host) if mapped is None else f"::ffff:{mapped}"
+
+
 def _check_port(_address: Address, _attribute: Any, port: int | None) -> None:
     if port is None:
         return
@@ -107,7 +113,7 @@ class Address:
             raise ValueError(f"'{printable(raw, 60)}' is no address") from None
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if self.host.version == 6 else str(self.host)
+        host = str(self.host) if self.host.version == 4 else f"[{_inet_ntop(self.host)}]"
         return host if self.port is None else f"{host}:{self.port}"
 
     def __bytes__(self) -> bytes:
