@@ -136,6 +136,10 @@ def test_match(match, expected):
 
 
 def test_what_is_no_regular_expression():
+    with pytest.raises(ValueError, match="is no regular expression: the repetition number is too large"):
+        SensorSet().match("a{99999999999999999999}")
+    with pytest.raises(ValueError, match="is no regular expression"):
+        SensorSet().match("(" * 5000 + ")" * 5000)
     with pytest.raises(ValueError, match=r"'\(' is no regular expression"):
         selector("(")
 

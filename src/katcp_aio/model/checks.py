@@ -7,6 +7,7 @@ import numbers
 import re
 from typing import Any
 
+from ..wire.formats import shown
 from .reading import Status
 
 __all__ = ["check_auto", "check_duration", "check_name", "check_status", "check_text", "check_time"]
@@ -63,7 +64,7 @@ def check_time(timestamp: object) -> float:
     """
     if not isinstance(timestamp, numbers.Real):  # float() would take text as well
         raise TypeError(f"a timestamp is a number of seconds, not {timestamp!r}")
-    seconds = float(timestamp)
+    seconds = _as_seconds(timestamp)
     if not 0 <= seconds < math.inf:
         raise ValueError(f"a timestamp is a finite number of seconds, not below zero, and not {seconds}")
     return seconds
@@ -71,10 +72,18 @@ def check_time(timestamp: object) -> float:
 
 def check_duration(seconds: float, what: str) -> float:
     """Return ``seconds`` as a float; raise ValueError unless it is more than zero and finite."""
-    duration = float(seconds)
+    duration = _as_seconds(seconds)
     if not (0 < duration < math.inf):
-        raise ValueError(f"{what} is a number of seconds above zero, not {seconds!r}")
+        raise ValueError(f"{what} is a number of seconds above zero, not {shown(seconds)}")
     return duration
+
+
+def _as_seconds(number: Any) -> float:
+    """Convert to a float; what is too large for one is as good as infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def check_auto(auto: str | tuple[Any, ...] | list[Any] | None) -> tuple[Any, ...] | None:

@@ -32,7 +32,7 @@ def expression(text: str) -> re.Pattern[str]:
     pattern = text[1:-1] if len(text) > 1 and text[0] == text[-1] == "/" else text
     try:
         return re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:  # a repeat beyond all bounds; groups in groups
         raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
 
 
