@@ -91,6 +91,7 @@ def test_it_finds_what_python_finds(pattern):
         ("^*", "an anchor cannot be repeated"),
         ("\\", "the escape \\ is not allowed"),
         (r"\N{DIGIT ONE}", "the escape \\N is not allowed"),
+        ("\\é", "the escape \\\\xe9 is not allowed"),  # texts for people are in ASCII
         ("[z-a]", "bad character range z-a at position 1"),
         ("(" * 30 + ")" * 30, "more than 20 groups in one another are not allowed"),
         ("((a{300}){300}){300}", "too many repeats"),

@@ -110,5 +110,7 @@ def test_an_address_that_cannot_be_read_is_shown():
         Address.parse("\x1blocalhost")
     with pytest.raises(ValueError, match="is no address"):
         Address.parse("\udc80")
+    with pytest.raises(ValueError, match=r"^'b\\xfccher' is no address$"):  # texts for people are in ASCII
+        Address.parse("b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher")
     with pytest.raises(ValueError, match=r"^'x{60}\.\.\.' is no address$"):
         Address.parse("x" * 61)

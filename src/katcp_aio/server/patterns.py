@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 
 from ..limits import Limits
-from ..reports import printable
+from ..reports import plain
 
 __all__ = ["Automaton", "compile_pattern"]
 
@@ -170,7 +170,7 @@ class _Parser:
         if following.isdigit():
             raise ValueError("back-references are not allowed")
         if not following or (following.isalnum() and following not in "dDwWsS"):
-            raise ValueError(f"the escape {printable(escape)} is not allowed")
+            raise ValueError(f"the escape {plain(escape)} is not allowed")
         return _Node("one", escape)
 
     def _group(self, depth: int) -> _Node:
@@ -351,7 +351,7 @@ def compile_pattern(raw: bytes, limits: Limits) -> Matcher:
                 return lambda name: search(name) is not None
             return _re2(text, ignore_case=ignore_case) or Automaton(tree, ignore_case=ignore_case)
     except (ValueError, re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"regular expression: {printable(error)}") from None
+        raise ValueError(f"regular expression: {plain(error)}") from None
 
 
 def _re2(text: str, *, ignore_case: bool) -> Matcher | None:

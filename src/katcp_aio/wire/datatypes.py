@@ -12,7 +12,7 @@ from typing import Any, Union
 
 import attrs
 
-from ..reports import printable
+from ..reports import plain, printable
 
 __all__ = ["Address", "Lru", "Now", "Range", "Timestamp", "TimestampOrNow"]
 
@@ -110,7 +110,7 @@ class Address:
             host = IPv4Address(v4.decode()) if v6 is None else IPv6Address(v6.decode())
             return cls(host, None if port is None else int(port))
         except ValueError:
-            raise ValueError(f"'{printable(raw, 60)}' is no address") from None
+            raise ValueError(f"'{plain(raw, 60)}' is no address") from None
 
     def __str__(self) -> str:
         host = str(self.host) if self.host.version == 4 else f"[{_inet_ntop(self.host)}]"
