@@ -268,6 +268,32 @@ def test_a_sensor_that_an_observer_removes_when_it_goes_stale():
     assert found.stale_due(5) is None
 
 
+def test_a_sensor_that_is_stale_when_it_is_added_is_told_of_before_an_observer_removes_it(told):
+    clock = ManualClock()
+    found = SensorSet(clock=clock)
+    found.on_change(lambda name, old, new: told.append((name, old, new)))
+    sensor = stale("a", 5, clock=clock)
+    sensor.attach(lambda sensor, _reading: found.discard(sensor))
+    clock.move(6)
+    found.add(sensor)
+    assert found.stale_due(clock.monotonic()) is None
+    assert told == [("a", None, sensor), ("a", sensor, None)]
+    assert sensor.status is Status.UNKNOWN
+
+
+def test_one_whose_observers_never_come_to_an_end_does_not_keep_others_from_going_stale(caplog):
+    clock = ManualClock()
+    found = SensorSet([stale("a", 5), stale("b", 5)], clock=clock)
+    found["a"].attach(lambda sensor, _reading: sensor.set(1))
+    for _ in range(2):
+        clock.move(5)
+        assert found.stale_due(clock.monotonic()) == clock.monotonic() + 5
+        assert found["b"].status is Status.UNKNOWN
+        assert "UsageError" in caplog.text
+        found["b"].value = 1
+        caplog.clear()
+
+
 def test_a_stale_after_too_short_for_the_clock_to_tell():
     clock = ManualClock(monotonic=1e9)
     found = SensorSet([stale("a", 1e-12)], clock=clock)

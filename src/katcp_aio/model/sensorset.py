@@ -88,7 +88,7 @@ class SensorSet(Mapping[str, Sensor[Any]]):
             self._sensors[sensor.name] = sensor
             self._watched.pop(sensor.name, None)
             if sensor.stale_after is not None:
-                self._watch(sensor, sensor.clock.monotonic())
+                self._note(sensor.name, sensor.clock.monotonic())  # it may be stale: looked at once all know of it
             self._changed(sensor.name, old, sensor)
         return sensor
 
@@ -166,14 +166,22 @@ class SensorSet(Mapping[str, Sensor[Any]]):
 
     def _watch(self, sensor: Sensor[Any], now: float) -> None:
         """Look at a sensor now, and note when to look again."""
-        due = sensor.check_stale(now)
+        try:
+            due = sensor.check_stale(now)
+        except Exception:  # noqa: BLE001 - its observers never come to an end; the others go stale all the same
+            reports.report_exception("looking whether sensor %s is stale failed", sensor.name)
+            due = now + (sensor.stale_after or 0.0)
         if due is None or self._sensors.get(sensor.name) is not sensor:
             return  # an observer has removed it
+        self._note(sensor.name, due)
+
+    def _note(self, name: str, due: float) -> None:
+        """Note when to look at a sensor."""
         if len(self._due) > 2 * len(self._watched) + 16:  # mostly entries of sensors that have gone
             self._due = [entry for entry in self._due if not self._is_void(entry)]
             heapq.heapify(self._due)
-        self._watched[sensor.name] = number = next(self._numbers)
-        heapq.heappush(self._due, (due, number, sensor.name))
+        self._watched[name] = number = next(self._numbers)
+        heapq.heappush(self._due, (due, number, name))
 
     def _is_void(self, entry: tuple[float, int, str]) -> bool:
         """Return whether the sensor has gone since it was noted when to look at it."""
