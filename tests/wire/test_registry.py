@@ -72,15 +72,14 @@ def test_a_registry_without_a_parent_knows_the_types_of_the_specification():
 
 def test_a_reason_is_one_line_and_may_be_missing(types):
     def refuse(raw):
-        raise ValueError(*([b"two\nlines"] if raw else []))
+        raise ValueError(*(["two\nlines in \N{MICRO SIGN}s"] if raw else []))
 
     types.register(Point, "point", write_point, refuse)
     assert types.resolve(Point).default is None
     with pytest.raises(ValueError, match=r"^'' is no point$"):
         types.decode(Point, b"")
-    with pytest.raises(ValueError, match="is no point: ") as caught:
+    with pytest.raises(ValueError, match=r"^'x' is no point: two\\x0alines in \\xb5s$"):
         types.decode(Point, b"x")
-    assert "\n" not in str(caught.value)
 
 
 def test_an_encoder_gives_bytes(types):
