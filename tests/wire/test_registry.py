@@ -113,6 +113,14 @@ def test_a_child_knows_what_its_parents_learn_later():
     assert child.from_wire("point").decoder(V51)(b"1/2") == Point(1, 2)
 
 
+def test_a_name_of_the_specification_means_for_clients_what_it_says_there(types):
+    types.register(Point, "string", write_point, read_point)
+    types.register(bool, "boolean", lambda value: b"yes" if value else b"no", {b"yes": True, b"no": False}.__getitem__)
+    assert types.resolve(Point).name == "string"
+    assert types.from_wire("string").decoder(V51)(b"pump") == "pump"
+    assert types.from_wire("boolean").decoder(V51)(b"yes") is True  # bool, as this registry has it
+
+
 def test_a_child_may_write_a_known_type_in_its_own_way(types):
     assert types.encode(True) == b"1"
     types.register(bool, "boolean", lambda value: b"yes" if value else b"no", {b"yes": True, b"no": False}.__getitem__)

@@ -103,7 +103,7 @@ class TypeRegistry:
 
         Args:
             python_type: the class.
-            name: its name in ?sensor-list, in usage lines and in error texts.
+            name: its name in ?sensor-list, in usage lines and in error texts; may be one of the specification's.
             encode: value -> argument, unescaped.
             decode: argument -> value; raises ValueError for what it cannot read.
             default: makes the first value of a sensor; without it, sensors need a default of their own.
@@ -217,10 +217,11 @@ class TypeRegistry:
     def from_wire(self, name: str, params: Sequence[bytes] = ()) -> ValueType[Any]:
         """Return the type of another device's sensor, from its type and parameters in #sensor-list.
 
-        Discrete values are read as their text, since their Enum is the device's own. A type that is not known here is
-        read as ``bytes``, so that its sensor is not lost.
+        Discrete values are read as their text, since their Enum is the device's own. A name of the specification means
+        what it says there, whatever was registered under it. A type that is not known here is read as ``bytes``, so
+        that its sensor is not lost.
         """
-        annotation = self._by_name(name)
+        annotation = _REMOTE.get(name) or self._by_name(name)
         if name == "discrete" and params:
             return compound.remote_discrete_type(params)
         return self.resolve(bytes if annotation is None else annotation)
@@ -229,7 +230,7 @@ class TypeRegistry:
         found = self._names.get(name)
         if found is None and self._parent is not None:
             return self._parent._by_name(name)  # noqa: SLF001
-        return found or _REMOTE.get(name)
+        return found
 
 
 _REMOTE: dict[str, type] = {
