@@ -136,6 +136,15 @@ def test_a_type_of_ones_own():
     assert sensor.type.name == "complex"
 
 
+def test_each_sensor_has_a_first_value_of_its_own():
+    types = registry.child()
+    types.register(list, "list", b",".join, lambda raw: raw.split(b","), list)
+    for type_ in (types.resolve(list), types.resolve(list | int), bytearray):
+        one, other = Sensor(type_, "one"), Sensor(type_, "other")
+        one.value.append(5)
+        assert not other.value
+
+
 def test_what_is_filled_anew_does_not_change_what_was_said():
     for type_ in (bytearray, memoryview, bytes):
         sensor = Sensor(type_, "buffer")

@@ -151,7 +151,7 @@ class Sensor(Nameplate[T]):
         if stale_after is not None:
             self._staleness = Staleness(stale_after, self._clock)
             self._observers = (self._staleness,)
-        value = self._type.default if default is None else self._type.check(default)
+        value = self._type.first() if default is None else self._type.check(default)
         if value is None:
             raise ValueError(f"sensor {name} needs a default: there is none for {self._type.usage}")
         self._reading: Reading[T] = Reading(self._clock.time(), check_status(status), value)

@@ -151,7 +151,13 @@ def bounded_type(inner: ValueType[Any], python: Any, bounds: Range) -> ValueType
             default = math.ceil(low) if default == low else math.floor(high)
         default = check(default)
     return attrs.evolve(
-        inner, python=python, usage=usage, default=default, check_value=check, make_decoder=make_decoder
+        inner,
+        python=python,
+        usage=usage,
+        default=default,
+        check_value=check,
+        make_decoder=make_decoder,
+        make_first=None,
     )
 
 
@@ -199,10 +205,18 @@ def union_type(python: Any, members: Sequence[ValueType[Any]]) -> ValueType[Any]
         return decode
 
     params = tuple(param for member in members for param in member.params)
-    default = members[0].default
-    rank = max(member.rank for member in members)
+    first = members[0]
     return ValueType(
-        name, python, params, usage, default, rank, lambda value: choose(value)[1], make_encoder, make_decoder
+        name,
+        python,
+        params,
+        usage,
+        first.default,
+        max(member.rank for member in members),
+        lambda value: choose(value)[1],
+        make_encoder,
+        make_decoder,
+        first.make_first,
     )
 
 

@@ -106,7 +106,7 @@ class TypeRegistry:
             name: its name in ?sensor-list, in usage lines and in error texts; may be one of the specification's.
             encode: value -> argument, unescaped.
             decode: argument -> value; raises ValueError for what it cannot read.
-            default: makes the first value of a sensor; without it, sensors need a default of their own.
+            default: makes the first value of each sensor; without it, sensors need a default of their own.
 
         Raises:
             ValueError: the type is registered here already.

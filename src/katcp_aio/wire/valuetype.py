@@ -45,11 +45,16 @@ class ValueType(Generic[T]):
     python: Any  #: the annotation that it was made from
     params: tuple[bytes, ...]  #: the options of a discrete type, as ?sensor-list gives them
     usage: str  #: for usage lines: ``integer``, ``float:[0,10]``, ``hz|rpm``
-    default: T  #: a value of the type, for a sensor that was given none
+    default: T  #: a value of the type; see :meth:`first`
     rank: int  #: in a union, types of a lower rank are tried first
     check_value: Callable[[object], T] = attrs.field(repr=False)
     make_encoder: Callable[[Dialect], Callable[[T], bytes]] = attrs.field(repr=False)
     make_decoder: Callable[[Dialect, bool], Callable[[bytes], T]] = attrs.field(repr=False)
+    make_first: Callable[[], T] | None = attrs.field(default=None, repr=False)
+
+    def first(self) -> T:
+        """Return the value of a sensor that was given none: a new one for each where values can be changed."""
+        return self.default if self.make_first is None else self.make_first()
 
     def check(self, value: object) -> T:
         """Return ``value`` as this type: itself, or converted where nothing is lost (int to float, numpy's scalars).
@@ -232,6 +237,7 @@ def bytes_type(cls: type[Any]) -> ValueType[Any]:
         check,
         plain(bytes),
         plain_decoder(_converted(bytes, cls, bytes)),
+        None if fixed else lambda: cls(b""),
     )
 
 
@@ -293,4 +299,6 @@ def custom_type(
         return raw
 
     start = cast(T, None) if default is None else default()
-    return ValueType(name, cls, (), name, start, 6, check, plain(encode_checked), plain_decoder(decode_checked))
+    return ValueType(
+        name, cls, (), name, start, 6, check, plain(encode_checked), plain_decoder(decode_checked), default
+    )
