@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import pytest
 
-from katcp_aio import DeviceServer, Range, UsageError, request
+from katcp_aio import DeviceServer, Limits, Range, UsageError, request
 from katcp_aio.server.handlers import RequestOptions
 from katcp_aio.wire.values import registry
 
@@ -208,7 +208,7 @@ async def test_a_request_added_by_one_is_known_to_the_next_in_the_same_write(gre
             """Add a request."""
             self.add_request("grown", lambda ctx: "yes")
 
-    peer = await greeted(Growing())
+    peer = await greeted(Growing(limits=Limits(batch_time=60)))  # both in one turn; all are told of it in the next
     peer.send("?grow[1]", "?grown[2]")
     await peer.expect("!grow[1] ok", "!grown[2] ok yes")
 
