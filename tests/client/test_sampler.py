@@ -190,3 +190,38 @@ async def test_a_device_that_will_not_stop_sampling_is_told_of():
         fake.on("sensor-sampling", reply=("fail", "never"))
         with pytest.raises(FailReply, match="never"):
             await device.sensor.s0.sample("none")
+
+
+async def test_who_wishes_otherwise_while_the_device_is_asked_hears_of_his_own_wish():
+    async with pair() as (fake, device):
+        fake.on("sensor-sampling", reply=("fail", "never"), delay=1.0, times=1)
+        first = asyncio.create_task(device.sensor.s0.sample("sometimes"))
+        await fake.received("sensor-sampling")
+        same, other = (asyncio.create_task(device.sensor.s0.sample(strategy)) for strategy in ("sometimes", "auto"))
+        refused, refused_too, taken = await asyncio.gather(first, same, other, return_exceptions=True)
+        assert [type(refused), type(refused_too), taken] == [FailReply, FailReply, True]
+        assert fake.sampling("s0") == [(b"auto",)]
+
+
+async def test_a_wish_that_is_refused_leaves_the_one_that_was_just_taken_on():
+    async with pair() as (fake, device):
+        fake.on("sensor-sampling", reply=("fail", "never"), times=1)
+        fake.on("sensor-sampling", reply=("ok", "s0", "event"), delay=1.0, times=1)
+        first = asyncio.create_task(device.sensor.s0.sample("event"))
+        await fake.received("sensor-sampling")
+        taken, refused = await asyncio.gather(first, device.sensor.s0.sample("sometimes"), return_exceptions=True)
+        assert taken is True
+        assert isinstance(refused, FailReply)
+        await settle()
+        assert device.sensor.s0.sampling == ("event", ())
+        assert [strategy for _, strategy in asked(fake, "sensor-sampling")] == ["event", "sometimes"]
+
+
+async def test_who_wishes_otherwise_while_the_device_does_not_answer_waits_on():
+    async with pair(sync_timeout=3.0) as (fake, device):
+        fake.on("sensor-sampling", reply=None, times=1)
+        first = asyncio.create_task(device.sensor.s0.sample("event"))
+        await fake.received("sensor-sampling")
+        silence, taken = await asyncio.gather(first, device.sensor.s0.sample("auto"), return_exceptions=True)
+        assert isinstance(silence, RequestTimeout)
+        assert taken is True

@@ -42,7 +42,7 @@ def test_the_youngest_pattern_counts_and_replaces_what_was_wished_for_those_it_m
 def test_what_is_refused_is_wished_no_more_and_what_held_before_holds_on():
     wishes = Wishes()
     wishes.set("rate", EVENT)
-    wishes.accept(["rate"])
+    wishes.accept(["rate"], EVENT)
     wishes.set("rate", SLOW)
     wishes.refuse("rate", SLOW, ValueError())
     assert wishes.effective("rate") == EVENT
@@ -56,6 +56,15 @@ def test_a_pattern_that_is_refused_for_one_holds_for_the_others_until_that_one_i
     wishes.refuse("rate", EVENT, ValueError())
     assert (wishes.effective("rate"), wishes.effective("mode")) == (None, EVENT)
     wishes.forget_refusals(["rate"])
+    assert wishes.effective("rate") == EVENT
+
+
+def test_what_was_taken_on_holds_on_if_what_was_wished_meanwhile_is_refused():
+    wishes = Wishes()
+    wishes.set("rate", EVENT)
+    wishes.set("rate", AUTO)
+    wishes.accept(["rate"], EVENT)
+    wishes.refuse("rate", AUTO, ValueError("never"))
     assert wishes.effective("rate") == EVENT
 
 

@@ -284,7 +284,7 @@ class DeviceClient(Client):
         if not self._sync.ready:
             return False
         known = [name for name in names if name in self._table.by_name]
-        ticket = self._sync.sampler.expect(known)
+        ticket = self._sync.sampler.expect(known, wish)
         self._sync.wake()
         return await ticket.future and len(known) == len(names)
 

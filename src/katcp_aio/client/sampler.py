@@ -22,10 +22,11 @@ __all__ = ["Sampler", "Ticket", "sweep"]
 class Ticket:
     """Somebody who waits for what the device says to a wish for some sensors."""
 
-    __slots__ = ("causes", "future", "names")
+    __slots__ = ("causes", "future", "names", "wish")
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], wish: Sampling) -> None:
         self.names = set(names)
+        self.wish = wish
         self.causes: dict[str, Exception] = {}
         self.future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if not self.names:
@@ -69,9 +70,9 @@ class Sampler:
         self._tickets: dict[str, list[Ticket]] = {}
         self.due: dict[str, None] = {}  #: sensors to be looked at, in order
 
-    def expect(self, names: Sequence[str]) -> Ticket:
-        """Have these sensors looked at, and return what tells the outcome."""
-        ticket = Ticket(names)
+    def expect(self, names: Sequence[str], wish: Sampling) -> Ticket:
+        """Have these sensors looked at, for which ``wish`` was made, and return what tells the outcome."""
+        ticket = Ticket(names, wish)
         for name in names:
             self.due[name] = None
             self._tickets.setdefault(name, []).append(ticket)
@@ -101,7 +102,7 @@ class Sampler:
                 sensor = known(name)
                 wish = effective(name)
                 if sensor is None or wish == sensor.sampling:
-                    self._settle([name], None)
+                    self._settle([name], wish or NONE, None)
                 else:
                     wanted[name] = wish or NONE
             try:
@@ -111,8 +112,8 @@ class Sampler:
             except Exception as error:
                 for sensor in self._table.find(wanted):
                     if self._wishes.effective(sensor.name) != sensor.sampling:
+                        self._settle([sensor.name], wanted[sensor.name], error)
                         self.due[sensor.name] = None
-                        self._settle([sensor.name], error)
                 raise
 
     async def _ask(self, wanted: dict[str, Sampling]) -> None:
@@ -131,7 +132,8 @@ class Sampler:
             for sensor in silent:
                 sensor.sampling = None  # to be asked for again, and the value with it
             raise
-        self._settle([sensor.name for sensor in silent], None)
+        for sensor in silent:
+            self._settle([sensor.name], sensor.sampling, None)
 
     async def _set(self, wish: Sampling, names: list[str], silent: list[RemoteSensor]) -> None:
         """Ask for one strategy for some sensors; those that sent no reading then are added to ``silent``."""
@@ -156,8 +158,8 @@ class Sampler:
                 silent.append(sensor)
             else:
                 told.append(sensor.name)
-        self._wishes.accept(names)
-        self._settle(told, None)
+        self._wishes.accept(names, wish)
+        self._settle(told, wish, None)
 
     def _one(self, wish: Sampling, name: str, silent: list[RemoteSensor]) -> Callable[[], Awaitable[None]]:
         return lambda: self._set(wish, [name], silent)
@@ -171,7 +173,7 @@ class Sampler:
                 self.due[name] = None  # what the same sensor was or is wished to do otherwise
             if not waited_for:
                 self._client.trouble.tell("sampling refused", "sensor %s, %s: %s", name, wish.strategy, error)
-        self._settle([name], error)
+        self._settle([name], wish, error)
 
     async def _first_values(self, sensors: list[RemoteSensor]) -> None:
         """Ask for the values of sensors that a device promised to sample and sent nothing of (C devices do not)."""
@@ -196,12 +198,18 @@ class Sampler:
 
         return poll
 
-    def _settle(self, names: Iterable[str], error: Exception | None) -> None:
+    def _settle(self, names: Iterable[str], wish: Sampling | None, error: Exception | None) -> None:
+        """Tell who waits what came of ``wish``; who wished otherwise since it was asked for waits for his own."""
         if not self._tickets:
             return
         for name in names:
-            for ticket in self._tickets.pop(name, ()):
-                ticket.settle(name, error)
+            waiting = self._tickets.pop(name, [])
+            later = [ticket for ticket in waiting if ticket.wish != wish] if name in self.due else []
+            if later:
+                self._tickets[name] = later
+            for ticket in waiting:
+                if ticket not in later:
+                    ticket.settle(name, error)
 
 
 async def sweep(client: Client, calls: Sequence[Callable[[], Awaitable[None]]]) -> None:

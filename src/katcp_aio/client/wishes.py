@@ -143,11 +143,12 @@ class Wishes:
                 self.end(loan)
                 loan.on_refused(error)
 
-    def accept(self, names: Iterable[str]) -> None:
-        """Take note that the device does as is wished."""
+    def accept(self, names: Iterable[str], wish: Sampling) -> None:
+        """Take note that the device does as was wished; what has been wished since then may still be refused."""
         if self.former:
             for name in names:
-                self.former.pop(name, None)
+                if self.named.get(name, wish) == wish:
+                    self.former.pop(name, None)
 
     def forget_refusals(self, names: Iterable[str]) -> None:
         """Try again what was refused for these sensors: they are others now."""
