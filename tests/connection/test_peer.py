@@ -416,3 +416,51 @@ async def test_a_listener_hears_of_the_end(join, manual_clock, end):
     getattr(connection, end)()
     assert await listening is False
     assert await connection.listen(lambda messages: False) is False
+
+
+async def test_a_listener_is_told_where_no_task_runs_also_of_what_came_before(join, manual_clock):
+    """So that whom it wakes can go on at once, in the order in which it all came."""
+    connection, peer = join()
+    peer.send("#a")
+    await manual_clock.settle()
+    heard = []
+
+    def hear(messages):
+        heard.extend((message.name, asyncio.current_task()) for message in messages)
+
+    listening = asyncio.ensure_future(connection.listen(hear))
+    await manual_clock.settle()
+    peer.send("#b")
+    await manual_clock.settle()
+    assert heard == [("a", None), ("b", None)]
+    peer.half_close()
+    await listening
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_cancelling_a_listener_in_the_midst_of_what_came_before_loses_nothing(join, manual_clock, wanted):
+    connection, peer = join()
+    peer.send("#a")
+    await manual_clock.settle()
+    heard = []
+
+    def hear(messages):
+        listening.cancel()
+        heard.extend(messages)
+        if not wanted:
+            raise ValueError("not for me")
+
+    listening = asyncio.ensure_future(connection.listen(hear))
+    await manual_clock.settle()
+    assert listening.cancelled()
+    peer.send("#b")
+    heard += await connection.read()
+    assert [message.name for message in heard] == ["a", "b"]
+
+
+async def test_what_a_listener_raises_of_what_came_before_is_raised_where_it_is_awaited(join, manual_clock):
+    connection, peer = join()
+    peer.send("#a")
+    await manual_clock.settle()
+    with pytest.raises(AttributeError):
+        await connection.listen(lambda messages: messages.nothing)

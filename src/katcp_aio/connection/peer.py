@@ -20,6 +20,7 @@ from ..wire.datatypes import Address
 from ..wire.message import Message
 from ..wire.parser import MessageParser
 from .address import find_address, name_peer
+from .callback import in_callback
 
 __all__ = ["Connection"]
 
@@ -149,14 +150,14 @@ class Connection:
     async def listen(self, sink: Callable[[list[Message | MalformedMessage]], bool]) -> bool:
         """Have messages given to ``sink`` as they come, until it returns True or the stream ends; return which it was.
 
-        Called by the transport, it saves a turn of the loop. Cancelling loses nothing, and what comes after True waits.
+        Called where no task runs, it saves a turn of the loop. Cancelling loses nothing; what comes after True waits.
 
         Raises:
             Exception: whatever ``sink`` raises.
         """
         while self._unread:  # came before this call, and is with the reader
             messages = await self.read()
-            if messages and sink(messages):
+            if messages and await in_callback(sink, messages):
                 return True
         if self._peer_ended or self.closing:
             self.eof = True
@@ -170,8 +171,7 @@ class Connection:
 
     def hand_on(self, data: bytes) -> bool:
         """Give what has come to who listens; False if nobody does, and it is the reader's."""
-        sink = self._sink
-        if sink is None:
+        if (sink := self._sink) is None:
             self._unread += len(data)
             return False
         messages = self._parser.feed(data)
