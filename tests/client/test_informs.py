@@ -38,8 +38,17 @@ def test_the_same_callback_twice_is_cancelled_once_at_a_time():
     cancel = table.add("x", seen.append)
     table.add("x", seen.append)
     cancel()
+    cancel()  # does nothing, to the other least of all
     table.dispatch(X)
     assert seen == [X]
+
+
+def test_one_that_is_ended_by_another_is_not_called_any_more():
+    table, seen = InformTable(), []
+    table.add("x", lambda _inform: cancel())
+    cancel = table.add("x", seen.append)
+    table.dispatch(X)
+    assert seen == []
 
 
 def test_what_nobody_wants_goes_to_the_one_who_takes_the_rest():

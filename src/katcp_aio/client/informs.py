@@ -27,40 +27,39 @@ _PREFIX = "inform_"
 class InformTable:
     """The callbacks of one client by the name of the inform, in the order they were added."""
 
-    __slots__ = ("_callbacks", "_unhandled")
+    __slots__ = ("_callbacks", "_rest")
 
     def __init__(self, unhandled: Callback | None = None) -> None:
-        self._callbacks: dict[str, tuple[Callback, ...]] = {}  # tuples: changing one while it is walked is harmless
-        self._unhandled = unhandled
+        # Tuples: changing one while it is walked is harmless. Each entry holds one callback, or none once it is ended.
+        self._callbacks: dict[str, tuple[list[Callback], ...]] = {}
+        self._rest: tuple[list[Callback], ...] = () if unhandled is None else ([unhandled],)
 
     def add(self, name: str, callback: Callback) -> Callable[[], None]:
-        """Have ``callback(message)`` called for each inform ``name``; return a function that ends this.
+        """Have ``callback(message)`` called for each inform ``name``; return a function that ends this and no other.
 
         Raises:
             UsageError: the callback is a coroutine function, which nobody would await.
         """
         if inspect.iscoroutinefunction(callback):
             raise UsageError(f"the callback for #{name} must be a plain function: {callback!r}")
-        self._callbacks[name] = (*self._callbacks.get(name, ()), callback)
+        entry = [callback]
+        self._callbacks[name] = (*self._callbacks.get(name, ()), entry)
 
         def cancel() -> None:
-            left = list(self._callbacks.get(name, ()))
-            if callback in left:
-                left.remove(callback)
-                self._callbacks[name] = tuple(left)
-                if not left:
-                    del self._callbacks[name]
+            entry.clear()
+            if left := tuple(filter(None, self._callbacks.get(name, ()))):
+                self._callbacks[name] = left
+            else:
+                self._callbacks.pop(name, None)
 
         return cancel
 
     def dispatch(self, inform: Message) -> None:
         """Call who wants to know of ``inform``. Exceptions are logged, as those of all callbacks."""
-        callbacks = self._callbacks.get(inform.name)
-        if callbacks is None:
-            if self._unhandled is None:
-                return
-            callbacks = (self._unhandled,)
-        for callback in callbacks:
+        for entry in self._callbacks.get(inform.name, self._rest):
+            if not entry:
+                continue  # ended by one before it
+            callback = entry[0]
             try:
                 callback(inform)
             except (Exception, asyncio.CancelledError):  # noqa: BLE001 - a program's callback may raise anything
