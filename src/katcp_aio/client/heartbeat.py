@@ -42,7 +42,9 @@ class Heartbeat:
         self._schedule()
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Ask no more, nor on the next connection what was still to be sent."""
+        if self._asked is not None:
+            self._desk.give_up(self._asked)
         if self._timer is not None:  # pragma: no branch - it is stopped once
             self._timer.cancel()
             self._timer = None
@@ -59,12 +61,12 @@ class Heartbeat:
             self._since = asyncio.get_running_loop().time()
         elif asked is not None or desk.overdue(self._since):
             self._missed += 1
-        if self._missed >= _MISSED:
-            self._on_dead(f"no sign of life in {_MISSED * self._period:g} s")
-            return
         if asked is not None:
             signs -= asked.done()  # but for the answer to that, it was silent
             desk.give_up(asked)
+        if self._missed >= _MISSED:
+            self._on_dead(f"no sign of life in {_MISSED * self._period:g} s")
+            return
         if signs <= 0 and not len(desk):
             with contextlib.suppress(UsageError):  # the client was closed in this very turn
                 self._asked = desk.submit("watchdog", (), None)
