@@ -67,7 +67,7 @@ EXAMPLES = [
     (RequestTimeout(REQUEST, 2.5), "?set-rate: no reply within 2.5 s"),
     (
         RequestTimeout(REQUEST, 5, device="pump:5000", sent=False),
-        "pump:5000: ?set-rate: not connected within 5 s",
+        "pump:5000: ?set-rate: not sent within 5 s",
     ),
     (
         GroupError("2 of 3 devices failed", {"a": FailReply("too hot"), "b": ValueError()}),

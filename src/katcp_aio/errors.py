@@ -217,11 +217,11 @@ class RequestTimeout(KatcpError, TimeoutError):
         self.request = request  #: the request, as sent or as it would have been sent
         self.after = after  #: the time allowed, in seconds
         self.device = device  #: the peer, as host:port
-        self.sent = sent  #: False if the time went by waiting for a connection
+        self.sent = sent  #: False if the time went by waiting for a connection or, where there are no ids, for its turn
 
     def __str__(self) -> str:
         who = f"{self.device}: " if self.device else ""
-        what = "no reply" if self.sent else "not connected"
+        what = "no reply" if self.sent else "not sent"
         return f"{who}?{self.request.name}: {what} within {self.after:g} s"
 
 

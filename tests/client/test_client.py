@@ -316,7 +316,7 @@ async def test_a_request_waits_for_the_connection_within_its_timeout(fake_device
     asked = asyncio.create_task(client.request("watchdog", timeout=5))
     hopeless = asyncio.create_task(client.request("watchdog", timeout=0.5))
     await manual_clock.advance(0.5)
-    with pytest.raises(RequestTimeout, match=r"\?watchdog: not connected within 0.5 s") as caught:
+    with pytest.raises(RequestTimeout, match=r"\?watchdog: not sent within 0.5 s") as caught:
         await hopeless
     assert not caught.value.sent
     fake_device.refusing = False

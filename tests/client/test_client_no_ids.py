@@ -125,7 +125,7 @@ async def test_a_request_that_was_never_sent_leaves_nothing_behind(client, devic
     await manual_clock.advance(0.5)
     cancelled.cancel()
     await manual_clock.advance(1.5)
-    with pytest.raises(RequestTimeout) as caught:
+    with pytest.raises(RequestTimeout, match=r"\?get: not sent within 1 s") as caught:  # for it is connected
         await queued
     assert not caught.value.sent
     assert (await slow).ok

@@ -173,7 +173,7 @@ async def test_while_the_device_is_away_a_request_waits_for_it_or_fails(serve):
         fake.refusing = True
         fake.end()
         await asyncio.get_running_loop().clock.settle()
-        with pytest.raises(FailReply, match="not connected within 5 s"):
+        with pytest.raises(FailReply, match="not sent within 5 s"):
             await client.req.go(timeout=60)
 
 
