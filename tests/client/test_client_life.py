@@ -258,6 +258,23 @@ async def test_two_questions_without_an_answer_end_the_connection(protocol, manu
         assert client.trouble.counts["connection"] == 1
 
 
+async def test_a_question_that_was_not_sent_is_not_sent_to_the_next_connection(manual_clock):
+    """Without ids nothing would go before its answer, for which nobody waits."""
+    async with FakeDevice("5.0-M") as device:
+        device.on("hang", reply=None)
+        device.on("watchdog", reply=None)
+        client = await beating(device, manual_clock)
+        with pytest.raises(RequestTimeout):
+            await asyncio.gather(client.request("hang", timeout=9), manual_clock.advance(9))
+        await manual_clock.advance(9)  # it is asked, is late with the first reply, and is connected to again
+        assert (await device.connected(2), client.connected) == (device.peers[0], True)
+        asked = asyncio.create_task(client.request("get"))
+        await manual_clock.settle()
+        assert [request.name for request in device.requests] == ["hang", "get"]
+        await asyncio.gather(asked, return_exceptions=True)
+        await client.close()
+
+
 async def test_a_busy_device_is_left_alone(fake_device, manual_clock):
     """One that answers in order cannot answer ?watchdog before it is done; the request has its own timeout."""
     client = await beating(fake_device, manual_clock)
@@ -286,20 +303,6 @@ async def test_connecting_can_be_cancelled_at_any_point(banner, steps):
             await task.result().close()
         for _ in range(10):
             await asyncio.sleep(0)
-        assert not device.peers
-
-
-@pytest.mark.parametrize("reconnect", [None, BACKOFF], ids=["once", "for ever"])
-@pytest.mark.parametrize("steps", range(12))
-async def test_closing_works_at_any_point(steps, reconnect):
-    async with FakeDevice() as device:
-        client = Client(connector=device.connector, reconnect=reconnect)
-        await client.start()
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        await asyncio.gather(client.close(), client.close())
-        assert client.state is State.CLOSED
-        await asyncio.sleep(0)
         assert not device.peers
 
 
@@ -392,17 +395,6 @@ async def test_a_reply_that_crosses_with_the_end_is_no_trouble(fake_device, turn
             await asyncio.sleep(0)
     await asyncio.gather(asking, return_exceptions=True)
     assert not client.trouble.counts
-
-
-async def test_closing_can_be_cancelled_and_still_closes(fake_device, manual_clock):
-    client = await beating(fake_device, manual_clock)
-    fake_device.pause()
-    task = asyncio.create_task(client.close())
-    await manual_clock.settle()
-    task.cancel()
-    await asyncio.wait([task])
-    assert client.state is State.CLOSED
-    await client.close()
 
 
 async def test_a_fault_of_the_library_leaves_nobody_waiting(client, fake_device, manual_clock, monkeypatch, caplog):

@@ -191,6 +191,9 @@ class Client(SidePorts):
         """End the connection and all requests, for good. Closing again does nothing.
 
         Takes ``Limits.close_timeout`` at most. Cancelling it does not open anything again.
+
+        Raises:
+            UsageError: it was started in another event loop, and runs there.
         """
         await self._link.close()
 

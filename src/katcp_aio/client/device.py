@@ -112,6 +112,7 @@ class DeviceClient(Client):
 
     async def close(self) -> None:
         """End the connection, as :meth:`Client.close`; the sensors stay as they were, unreachable."""
+        self._link.check_loop()
         self._sync.cancel()
         try:
             await super().close()

@@ -99,12 +99,24 @@ class Link:
 
     async def close(self) -> None:
         """End it. What was promised to the device is sent first, within ``Limits.close_timeout``."""
+        self.check_loop()
         self.abandoned = False
         self._end("the client was closed", UsageError("the client is closed"))
         task = self._task
         if task is not None and not task.done():
-            task.cancel()
+            if not task.cancelling():  # once: another would break off what the connection has still to send
+                task.cancel()
             await asyncio.wait([task])
+
+    def check_loop(self) -> None:
+        """Do nothing in the loop that the client runs in, or once it has ended.
+
+        Raises:
+            UsageError: this is another loop, which nothing would wake.
+        """
+        task = self._task
+        if task is not None and not task.done() and task.get_loop() is not asyncio.get_running_loop():
+            raise UsageError(f"{self._desk.device}: a client is closed in the loop that it was started in")
 
     def _end(self, reason: str, refusal: Exception) -> None:
         """Fail all requests and go to CLOSED, once."""

@@ -91,7 +91,7 @@ class Synchroniser:
     async def stop(self) -> None:
         """End the task."""
         self.cancel()
-        if self._task is not None:
+        if self._task is not None and not self._task.done():  # else it may have ended with another loop
             await asyncio.wait([self._task])
 
     def wake(self) -> None:
