@@ -4,9 +4,9 @@ import asyncio
 import enum
 
 import pytest
-from tests.client.scripted import asked, pair, settle
+from tests.client.scripted import asked, pair, settle, step
 
-from katcp_aio.errors import FailReply
+from katcp_aio.errors import FailReply, NotConnected, UsageError
 from katcp_aio.model.reading import Status
 from katcp_aio.testing import FakeSensor
 
@@ -125,3 +125,44 @@ async def test_a_reader_that_is_too_slow_hears_how_much_it_lost():
         await settle()
         assert readings.dropped == 2
         assert (await anext(readings)).value == 3.0
+
+
+async def test_the_reading_of_the_very_instant_at_which_the_time_is_over_counts():
+    async with pair() as (_, device):
+        rate = device.sensor.rate
+        await rate.sample("event")
+        asyncio.get_running_loop().call_later(5, rate.feed, b"1", b"nominal", b"9")
+        assert (await rate.wait_for(9, timeout=5)).value == 9
+
+
+async def test_who_looks_at_a_sensor_is_told_that_its_client_is_closed():
+    """Nothing would ever end the waiting."""
+    async with pair() as (_, device):
+        rate = device.sensor.rate
+
+        async def statuses():
+            return [reading.status async for reading in rate.readings("event")]
+
+        reading, waiting = asyncio.create_task(statuses()), asyncio.create_task(rate.wait_for(9))
+        away = asyncio.create_task(rate.wait_for(Status.UNREACHABLE))
+        await settle()
+    assert await reading == [Status.NOMINAL, Status.UNREACHABLE]
+    assert (await away).status is Status.UNREACHABLE
+    with pytest.raises(NotConnected, match="closed while waiting for sensor rate"):
+        await waiting
+    with pytest.raises(UsageError, match="the client is closed"):
+        await rate.wait_for(9)
+    with pytest.raises(UsageError, match="the client is closed"):
+        rate.readings()
+
+
+async def test_a_sensor_that_was_removed_cannot_be_followed():
+    """Its device would sample the one that has its name now, and nobody hear of it."""
+    async with pair() as (fake, device):
+        rate = device.sensor.rate
+        fake.sensors["rate"] = FakeSensor("integer", 7)
+        await step(fake, "sensor", "rate", "modified")
+        with pytest.raises(UsageError, match="removed or modified"):
+            rate.follow(print, "event")
+        await settle()
+        assert fake.sampling("rate") == []

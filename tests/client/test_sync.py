@@ -211,3 +211,67 @@ async def test_a_device_that_changes_with_each_list_is_asked_at_a_bounded_rate(m
         begin = len(asked(fake, "sensor-list"))
         await manual_clock.advance(10)
         assert 90 <= len(asked(fake, "sensor-list")) - begin <= 110
+
+
+@pytest.mark.parametrize("change", [(), ("sensor", "rate", "modified")])
+@pytest.mark.parametrize("how", ["wish", "loan"])
+async def test_what_is_no_longer_wished_while_the_lists_are_read_is_ended(how, change):
+    """The device may say that all has changed, and go on to sample what is the same as before."""
+    async with pair() as (fake, device):
+        if how == "wish":
+            await device.sensor.rate.sample("event")
+        waiting = asyncio.create_task(device.sensor.rate.wait_for(9))
+        await settle()
+        assert fake.sampling("rate") == [(b"event",)]
+        fake.on("sensor-list", informs=[("rate", "Pump rate", "Hz", "float", "0", "10")], delay=1.0, times=1)
+        fake.inform("interface-changed", *change)
+        await fake.received("sensor-list", 2)
+        waiting.cancel()
+        assert await device.sensor.rate.sample("none")
+        assert device.sensor.rate.sampling is None
+        assert fake.sampling("rate") == []
+
+
+async def test_times_are_read_as_the_device_writes_them_before_its_lists_are():
+    async with FakeDevice("4.0", sensors=sensors()) as old, FakeDevice("5.1-MI", sensors=sensors()) as new:
+        where = [old, new]
+
+        async def connector():
+            return await where[0].connector()
+
+        old.set("rate", 1.0, timestamp=1500.0)
+        new.set("rate", 2.0, timestamp=1600.0)
+        device = DeviceClient(connector=connector)
+        await device.start()
+        assert (await device.read("rate"))["rate"].timestamp == 1500.0
+        await device.wait_synced()
+        where.reverse()
+        old.end()
+        await device.wait_disconnected()
+        assert (await device.sensor.rate.read()).timestamp == 1600.0
+        await device.close()
+
+
+async def test_who_waits_until_it_is_in_step_waits_on_if_it_is_lost_in_that_very_turn():
+    async with FakeDevice("5.0-MI", sensors=sensors()) as fake:
+        first = b"#sensor-status 1 1 rate nominal 3\n!sensor-sampling ok rate event\n#disconnect not\\_yet\n"
+        fake.on("sensor-sampling", raw=first, times=1)
+        device = DeviceClient(connector=fake.connector)
+        await device.sample("rate", "event")
+        await device.start()
+        told = []
+        device.on_synced(told.append)
+        await device.wait_synced(60)
+        assert told == [True, False, True]
+        await device.close()
+
+
+async def test_the_end_of_the_only_connection_leaves_no_task():
+    async with FakeDevice(sensors=sensors()) as fake:
+        device = DeviceClient("fake", connector=fake.connector, reconnect=None)
+        await device.start()
+        await device.wait_synced()
+        fake.end()
+        await device.wait_disconnected()
+        await settle()
+        assert {task for task in asyncio.all_tasks() if "fake" in task.get_name()} == set()

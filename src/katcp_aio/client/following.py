@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 import async_timeout
 
-from ..errors import UsageError
+from ..errors import NotConnected, UsageError
 from ..model.reading import Reading, Status
 from ..model.stream import Stream
 from ..reports import printable
@@ -94,6 +94,9 @@ class _Waiter:
     def sensor_removed(self) -> None:
         self.refused(UsageError(f"sensor {self.source.name!r} was removed or modified while it was waited for"))
 
+    def client_closed(self) -> None:
+        self.refused(NotConnected(f"closed while waiting for sensor {self.source.name}"))
+
 
 async def wait_for(
     source: Source, borrow: Borrow, condition: Condition, timeout: float | None, types: TypeRegistry
@@ -111,7 +114,7 @@ async def wait_for(
             return await waiter.future
     except TimeoutError:
         if waiter.future.done() and not waiter.future.cancelled():
-            raise  # the predicate's own, or the device's
+            return waiter.future.result()  # of this very instant; or the error is the predicate's own, or the device's
         last = source.reading
         raise TimeoutError(
             f"sensor {source.name} did not become {printable(repr(condition))} within {timeout:g} s:"
@@ -137,6 +140,8 @@ class _Feed(Generic[T]):
 
     def sensor_removed(self) -> None:
         self.stream.close()
+
+    client_closed = sensor_removed
 
     def stop(self) -> None:
         self.source.detach(self)
@@ -184,7 +189,7 @@ class Readings(Generic[T]):
         """Return the next reading, waiting for it if there is none. Safe to cancel.
 
         Raises:
-            StopAsyncIteration: the sensor was removed, or the stream closed.
+            StopAsyncIteration: the sensor was removed, or the stream or the client closed.
             FailReply, InvalidReply: the device refused the strategy.
         """
         try:

@@ -12,6 +12,7 @@ from ..wire.values import TypeRegistry
 from .client import Client
 from .remote_sensor import RemoteSensor
 from .replies import Reply
+from .states import State
 from .wishes import Loan, Wishes
 
 __all__ = ["Host"]
@@ -45,6 +46,11 @@ class Host:
     def types(self) -> TypeRegistry:
         """The Python types that values may have."""
         return self._client.types
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client is closed."""
+        return self._client.state is State.CLOSED
 
     async def read_sensor(self, sensor: RemoteSensor) -> Reading[Any]:
         """Poll one sensor; see :meth:`RemoteSensor.read`."""

@@ -40,6 +40,10 @@ class SensorHost(Protocol):
     def types(self) -> TypeRegistry:
         """The Python types that values may have."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether the client is closed."""
+
     def read_sensor(self, sensor: RemoteSensor) -> Awaitable[Reading[Any]]:
         """Poll it."""
 
@@ -241,8 +245,15 @@ class RemoteSensor:
         """Take note that this is no longer a sensor of the device: streams end, and waiting for it raises."""
         self.removed = True
         self.sampling = None
+        self._end("sensor_removed")
+
+    def shut(self) -> None:
+        """Take note that the client is closed: streams end, and waiting for it raises."""
+        self._end("client_closed")
+
+    def _end(self, how: str) -> None:
         for observer in self._observers:
-            end = getattr(observer, "sensor_removed", None)
+            end = getattr(observer, how, None)
             if end is not None:
                 end()
 
@@ -298,8 +309,10 @@ class RemoteSensor:
         device refuses is logged.
 
         Raises:
+            UsageError: the sensor was removed.
             TypeError, ValueError: a parameter that cannot be written.
         """
+        self._check_there()
         host = self._host
         give_back = host.borrow(
             Loan(self.name, [Sampling(strategy, params)], lambda error: host.tell_refusal(self, strategy, error))
@@ -327,9 +340,10 @@ class RemoteSensor:
         Raises:
             TimeoutError: it did not in time; the text says what the sensor read last.
             FailReply, InvalidReply: the sensor is not sampled, and the device refuses to.
-            UsageError: the sensor was removed or modified.
+            UsageError: the sensor was removed or modified, or the client is closed.
+            NotConnected: the client was closed meanwhile.
         """
-        self._check_there()
+        self._check_open()
         return await wait_for(self, self._host.borrow, condition, timeout, self._host.types)
 
     def readings(
@@ -342,17 +356,22 @@ class RemoteSensor:
             params: of the strategy.
             limit: a reader that falls behind by more readings loses the oldest, counted in ``dropped``.
 
-        The loop ends when the sensor is removed. It raises what the device answers to a strategy that it refuses.
-        A sensor that is sampled by another strategy already goes on with that one. With a strategy the first reading
-        comes at once: that of now, as devices send it (5.1, section 7.1).
+        The loop ends when the sensor is removed or the client closed. It raises what the device answers to a strategy
+        that it refuses. A sensor that is sampled by another strategy already goes on with that one. With a strategy the
+        first reading comes at once: that of now, as devices send it (5.1, section 7.1).
 
         Raises:
-            UsageError: the sensor was removed.
+            UsageError: the sensor was removed, or the client is closed.
             TypeError, ValueError: a parameter that cannot be written.
         """
-        self._check_there()
+        self._check_open()
         sampling = None if strategy is None else Sampling(strategy, params)
         return Readings(self, self._host.borrow, sampling, limit)
+
+    def _check_open(self) -> None:
+        self._check_there()
+        if self._host.closed:  # nothing will ever be read
+            raise UsageError(f"sensor {self.name!r}: the client is closed")
 
     def _check_there(self) -> None:
         if self.removed:

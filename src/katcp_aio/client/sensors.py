@@ -166,6 +166,11 @@ class SensorTable:
             sensor.sampling = None
             sensor.set_status(Status.UNREACHABLE)
 
+    def shut(self) -> None:
+        """Take note that the client is closed."""
+        for sensor in list(self.by_name.values()):
+            sensor.shut()
+
     def forget_absence(self) -> None:
         """Take note that the device is there again: what sensors read that nobody samples is not known."""
         for sensor in list(self.by_name.values()):

@@ -24,6 +24,7 @@ from .client import Client
 from .inventory import Changes, Scope, SensorInfo, compare, read_help, read_hints, read_metadata, read_sensors
 from .sampler import Sampler
 from .sensors import SensorTable
+from .states import State
 from .wishes import Wishes
 
 __all__ = ["Synchroniser"]
@@ -105,12 +106,15 @@ class Synchroniser:
 
     async def wait_synced(self) -> bool:
         """Wait until all is in step; False if that will never be."""
-        await self._settled.wait()
+        while not self.synced and self._client.state is not State.CLOSED:
+            await self._settled.wait()  # a connection may be lost in the turn in which it was in step
         return self.synced
 
     def shut(self) -> None:
-        """Take note that the client is closed."""
+        """Take note that the client is closed, by the program or since its only connection has ended."""
         self._settled.set()
+        self._table.shut()
+        self.cancel()
 
     def interface_changed(self, inform: Message) -> None:
         """Take note of #interface-changed, or #device-changed as devices built on the C library call it."""
@@ -119,13 +123,14 @@ class Synchroniser:
 
     def greeted(self, _inform: Message) -> None:
         """Take note of a greeting that came late: who speaks otherwise than was assumed is read anew, times and all."""
-        if self.ready and self._table.speak(self._client.dialect):
+        if self._table.speak(self._client.dialect):
             self._scope = Scope(everything=True)
             self._wake.set()
 
     def connection_made(self) -> None:
         """Take note that the device is there: it knows nothing of this client, and may be another than before."""
         self._epoch += 1
+        self._table.speak(self._client.dialect)  # at once: what is asked while the lists are read has times as well
         self._listed = -math.inf
         self._scope = Scope(everything=True)
         self._reconnected.set()
@@ -216,7 +221,6 @@ class Synchroniser:
                 self._scope.include(scope)
         if not done:
             raise ConnectionLost("connection lost while the interface was read", device=client.description)
-        table.speak(client.dialect)
         old_rows, old_help = table.rows(), self.help
         if sensors is not None:
             self._put(scope, sensors)
@@ -235,7 +239,12 @@ class Synchroniser:
         names = list(self._table.by_name) if scope.sensor_list else [*scope.sensors, *changes.sensors_added]
         self._wishes.forget_refusals(changes.sensors_modified | changes.sensors_removed)
         for sensor in self._table.find(names):
-            sensor.sampling = None
+            if sensor.sampling is None:
+                continue
+            if self._wishes.effective(sensor.name) is None:  # no longer wished, since this was asked
+                self.sampler.due[sensor.name] = None  # the device is told so, for it may go on as before
+            else:
+                sensor.sampling = None
         if self._wishes:
             self.sampler.due.update(dict.fromkeys(names))
 
