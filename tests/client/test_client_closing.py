@@ -73,3 +73,48 @@ def test_a_client_of_another_loop_cannot_be_closed_and_says_so(kind):
     asyncio.run(client.close())  # there is nothing to wait for
     loop.run_until_complete(device.close())
     loop.close()
+
+
+@pytest.mark.parametrize("kind", [Client, DeviceClient])
+async def test_a_callback_may_close_a_client_that_is_being_started(kind, fake_device):
+    """At once, as tasks do that begin at once, which Python has from 3.12 on."""
+    client, states = kind(connector=fake_device.connector), []
+    closing = client.close()
+
+    def close(state):
+        if state is State.CONNECTING:
+            with pytest.raises(StopIteration):
+                closing.send(None)
+
+    client.on_state(close)
+    client.on_state(states.append)
+    before = asyncio.all_tasks()
+    await client.start()
+    assert states == [State.CONNECTING, State.CLOSED]
+    assert asyncio.all_tasks() == before
+    with pytest.raises(UsageError, match="the client is closed"):
+        await client.request("watchdog")
+
+
+@pytest.mark.parametrize("when", [State.NEGOTIATING, State.CONNECTED, State.WAITING, "version-connect"])
+async def test_a_callback_may_close_a_client_at_any_point(when, fake_device, manual_clock, caplog):
+    client, states = Client(connector=fake_device.connector), []
+
+    def close():
+        if client.state is not State.CLOSED:
+            closing = client.close()
+            closing.send(None)
+            closing.close()
+
+    if isinstance(when, State):
+        client.on_state(lambda state: close() if state is when else None)
+    else:
+        client.on_inform(when, lambda _inform: close())
+    client.on_state(states.append)
+    await client.start()
+    await manual_clock.settle()
+    fake_device.end()
+    await manual_clock.settle()
+    assert states.index(State.CLOSED) == len(states) - 1
+    assert "cannot take" not in caplog.text
+    await client.close()

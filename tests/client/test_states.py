@@ -1,6 +1,7 @@
 """The table of states, and who is told of them."""
 
 import asyncio
+import sys
 
 import pytest
 
@@ -44,6 +45,25 @@ def test_callbacks_are_called_in_order_and_one_that_raises_stops_none(caplog):
     cancel()
     lifecycle.advance(Event.LOST)
     assert seen[2:] == [("first", State.WAITING)]
+
+
+def test_a_transition_that_a_callback_makes_is_told_after_the_one_that_it_was_told_of():
+    lifecycle, seen = Lifecycle(), []
+    lifecycle.on_change(lambda state: lifecycle.advance(Event.CLOSE) if state is State.CONNECTING else None)
+    lifecycle.on_change(seen.append)
+    lifecycle.advance(Event.START)
+    assert seen == [State.CONNECTING, State.CLOSED]
+
+
+def test_what_ends_the_program_in_a_callback_keeps_no_later_state_back():
+    lifecycle, seen = Lifecycle(), []
+    cancel = lifecycle.on_change(lambda _state: sys.exit())
+    with pytest.raises(SystemExit):
+        lifecycle.advance(Event.START)
+    cancel()
+    lifecycle.on_change(seen.append)
+    lifecycle.advance(Event.CLOSE)
+    assert seen == [State.CLOSED]
 
 
 async def test_waiting_for_a_state():

@@ -108,7 +108,8 @@ class DeviceClient(Client):
             UsageError: it was started or closed before.
         """
         await super().start()
-        self._sync.start()
+        if self.state is not State.CLOSED:  # by a callback
+            self._sync.start()
 
     async def close(self) -> None:
         """End the connection, as :meth:`Client.close`; the sensors stay as they were, unreachable."""

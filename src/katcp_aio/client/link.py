@@ -94,6 +94,8 @@ class Link:
     def start(self) -> None:
         """Begin, in the running loop."""
         self._lifecycle.advance(Event.START)
+        if self._lifecycle.state is State.CLOSED:
+            return  # by a callback
         self._desk.start()
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"katcp client {self._desk.device}")
 
@@ -266,6 +268,8 @@ class Link:
             raise ConnectionLost(reason, device=self._desk.device)
 
     def _failed(self, error: Exception) -> None:
+        if self._lifecycle.state is State.CLOSED:
+            return  # by a callback, and this task is cancelled where it waits next
         self.last_error = error.with_traceback(None)
         reason = reason_of(error)
         # A device that is away for a night is told once, not at each attempt.

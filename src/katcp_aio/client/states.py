@@ -63,17 +63,19 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
 class Lifecycle:
     """The state of one client, and who wants to know of it."""
 
-    __slots__ = ("_callbacks", "_waiters", "state")
+    __slots__ = ("_callbacks", "_untold", "_waiters", "state")
 
     def __init__(self) -> None:
         self.state = State.IDLE
         self._callbacks: Callbacks[State] = Callbacks("state")
+        self._untold: list[State] = []  # the first one is being told
         self._waiters: dict[asyncio.Future[State], tuple[State, ...]] = {}
 
     def advance(self, event: Event) -> None:
         """Make the transition, wake those who wait for the new state, and call the callbacks in order.
 
-        A callback that raises is logged; the others are called all the same.
+        A callback that raises is logged; the others are called all the same. One that makes the next transition has all
+        of them told of this one first.
 
         Raises:
             UsageError: the table has no such transition.
@@ -85,7 +87,15 @@ class Lifecycle:
         for waiter, wanted in list(self._waiters.items()):
             if state in wanted and not waiter.done():
                 waiter.set_result(state)
-        self._callbacks.call(state)
+        self._untold.append(state)
+        if len(self._untold) > 1:
+            return  # made by a callback: those behind it are told of the state before first
+        try:
+            while self._untold:
+                self._callbacks.call(self._untold[0])
+                del self._untold[0]
+        finally:
+            self._untold.clear()
 
     def on_change(self, callback: Callable[[State], object]) -> Callable[[], None]:
         """Have ``callback(state)`` called after each transition; return a function that ends this."""
