@@ -225,3 +225,12 @@ async def test_who_wishes_otherwise_while_the_device_does_not_answer_waits_on():
         silence, taken = await asyncio.gather(first, device.sensor.s0.sample("auto"), return_exceptions=True)
         assert isinstance(silence, RequestTimeout)
         assert taken is True
+
+
+async def test_a_device_that_may_have_taken_a_strategy_is_told_that_it_is_no_longer_wished():
+    async with pair(sync_timeout=3.0) as (fake, device):
+        fake.on("sensor-sampling", reply=None, times=1)
+        with pytest.raises(RequestTimeout):
+            await device.sensor.s0.sample("event")
+        assert await device.sensor.s0.sample("none")
+        assert asked(fake, "sensor-sampling") == [["s0", "event"], ["s0", "none"]]

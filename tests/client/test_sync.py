@@ -8,7 +8,7 @@ from tests.client.scripted import asked, pair, sensors, settle, step
 
 from katcp_aio.client.backoff import Backoff
 from katcp_aio.client.device import DeviceClient
-from katcp_aio.errors import NotConnected, UsageError
+from katcp_aio.errors import FailReply, NotConnected, UsageError
 from katcp_aio.model.reading import Reading, Status
 from katcp_aio.testing import FakeDevice, FakeSensor
 
@@ -214,21 +214,35 @@ async def test_a_device_that_changes_with_each_list_is_asked_at_a_bounded_rate(m
 
 
 @pytest.mark.parametrize("change", [(), ("sensor", "rate", "modified")])
+@pytest.mark.parametrize("limit", ["10", "20"], ids=["the same", "another"])
 @pytest.mark.parametrize("how", ["wish", "loan"])
-async def test_what_is_no_longer_wished_while_the_lists_are_read_is_ended(how, change):
-    """The device may say that all has changed, and go on to sample what is the same as before."""
+async def test_what_is_no_longer_wished_while_the_lists_are_read_is_ended(how, limit, change):
+    """The device may say that all has changed, and go on to sample what it did before."""
     async with pair() as (fake, device):
         if how == "wish":
             await device.sensor.rate.sample("event")
         waiting = asyncio.create_task(device.sensor.rate.wait_for(9))
         await settle()
         assert fake.sampling("rate") == [(b"event",)]
-        fake.on("sensor-list", informs=[("rate", "Pump rate", "Hz", "float", "0", "10")], delay=1.0, times=1)
+        fake.on("sensor-list", informs=[("rate", "Pump rate", "Hz", "float", "0", limit)], delay=1.0, times=1)
         fake.inform("interface-changed", *change)
         await fake.received("sensor-list", 2)
         waiting.cancel()
         assert await device.sensor.rate.sample("none")
         assert device.sensor.rate.sampling is None
+        assert fake.sampling("rate") == []
+
+
+async def test_what_was_sampled_is_ended_if_what_is_wished_while_the_lists_are_read_is_refused():
+    async with pair() as (fake, device):
+        await device.sample("/rate/", "event")
+        fake.on("sensor-list", informs=[("rate", "Pump rate", "Hz", "float", "0", "10")], delay=1.0, times=1)
+        fake.inform("interface-changed")
+        await fake.received("sensor-list", 2)
+        fake.on("sensor-sampling", reply=("fail", "never"), times=1)
+        with pytest.raises(FailReply, match="never"):
+            await device.sample("/rate/", "sometimes")
+        await settle()
         assert fake.sampling("rate") == []
 
 

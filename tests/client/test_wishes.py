@@ -59,6 +59,23 @@ def test_a_pattern_that_is_refused_for_one_holds_for_the_others_until_that_one_i
     assert wishes.effective("rate") == EVENT
 
 
+def test_what_is_refused_is_so_to_all_who_wish_it():
+    wishes = Wishes()
+    wishes.set_pattern(re.compile("rate"), EVENT)
+    wishes.set("rate", EVENT)
+    wishes.refuse("rate", EVENT, ValueError("never"))
+    assert wishes.effective("rate") is None
+
+
+def test_a_pattern_is_tried_again_for_those_that_it_matches_and_for_no_others():
+    wishes = Wishes()
+    for name in ("rate", "mode"):
+        wishes.set_pattern(re.compile(name), EVENT)
+        wishes.refuse(name, EVENT, ValueError("never"))
+    wishes.set_pattern(re.compile("rate"), EVENT)
+    assert (wishes.effective("rate"), wishes.effective("mode")) == (EVENT, None)
+
+
 def test_what_was_taken_on_holds_on_if_what_was_wished_meanwhile_is_refused():
     wishes = Wishes()
     wishes.set("rate", EVENT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from ..errors import ConnectionLost, GroupError, RequestError
+from ..errors import ConnectionLost, GroupError, ProtocolError, RequestError, RequestTimeout
 from ..wire.dialect import means_unknown_sensor
 from .client import Client
 from .remote_sensor import RemoteSensor
@@ -68,6 +68,7 @@ class Sampler:
         self._wishes = wishes
         self._timeout = timeout
         self._tickets: dict[str, list[Ticket]] = {}
+        self._unsure: set[str] = set()  # sensors that the device may sample or not, whatever they say
         self.due: dict[str, None] = {}  #: sensors to be looked at, in order
 
     def expect(self, names: Sequence[str], wish: Sampling) -> Ticket:
@@ -78,9 +79,17 @@ class Sampler:
             self._tickets.setdefault(name, []).append(ticket)
         return ticket
 
+    def doubt(self, sensors: Iterable[RemoteSensor]) -> None:
+        """Take note that it is not known any more how the device samples these: it is told again, if only to end it."""
+        for sensor in sensors:
+            if sensor.sampling is not None:
+                sensor.sampling = None
+                self._unsure.add(sensor.name)
+
     def lose(self) -> None:
         """Take note that the device is away."""
         self.due.clear()
+        self._unsure.clear()
         tickets, self._tickets = self._tickets, {}
         for waiting in tickets.values():
             for ticket in waiting:
@@ -101,7 +110,7 @@ class Sampler:
             for name in names:
                 sensor = known(name)
                 wish = effective(name)
-                if sensor is None or wish == sensor.sampling:
+                if sensor is None or (wish == sensor.sampling and name not in self._unsure):
                     self._settle([name], wish or NONE, None)
                 else:
                     wanted[name] = wish or NONE
@@ -111,7 +120,7 @@ class Sampler:
                 raise
             except Exception as error:
                 for sensor in self._table.find(wanted):
-                    if self._wishes.effective(sensor.name) != sensor.sampling:
+                    if sensor.name in self._unsure or self._wishes.effective(sensor.name) != sensor.sampling:
                         self._settle([sensor.name], wanted[sensor.name], error)
                         self.due[sensor.name] = None
                 raise
@@ -129,8 +138,7 @@ class Sampler:
             await sweep(client, [asking(wish, names) for wish, names in groups])
             await self._first_values(silent)
         except Exception:
-            for sensor in silent:
-                sensor.sampling = None  # to be asked for again, and the value with it
+            self.doubt(silent)  # to be asked for again, and the value with it
             raise
         for sensor in silent:
             self._settle([sensor.name], sensor.sampling, None)
@@ -149,7 +157,11 @@ class Sampler:
             else:
                 self._refused(names[0], wish, error)
             return
+        except (RequestTimeout, ProtocolError):
+            self._unsure.update(names)
+            raise
         await asyncio.sleep(0)  # the reply's batch: some devices tell the first reading behind it
+        self._unsure.difference_update(names)
         none = wish == NONE
         told: list[str] = []
         for sensor, reading in zip(sensors, before, strict=True):
@@ -173,6 +185,8 @@ class Sampler:
                 self.due[name] = None  # what the same sensor was or is wished to do otherwise
             if not waited_for:
                 self._client.trouble.tell("sampling refused", "sensor %s, %s: %s", name, wish.strategy, error)
+        else:
+            self._unsure.discard(name)  # or it would be told so for ever
         self._settle([name], wish, error)
 
     async def _first_values(self, sensors: list[RemoteSensor]) -> None:

@@ -235,16 +235,9 @@ class Synchroniser:
             self._on_changes(changes)
 
     def _resample(self, scope: Scope, changes: Changes) -> None:
-        """Have all sensors looked at that the device may have replaced: it dropped the sampling with the old one."""
+        """Have all sensors looked at that the device may have replaced."""
         names = list(self._table.by_name) if scope.sensor_list else [*scope.sensors, *changes.sensors_added]
         self._wishes.forget_refusals(changes.sensors_modified | changes.sensors_removed)
-        for sensor in self._table.find(names):
-            if sensor.sampling is None:
-                continue
-            if self._wishes.effective(sensor.name) is None:  # no longer wished, since this was asked
-                self.sampler.due[sensor.name] = None  # the device is told so, for it may go on as before
-            else:
-                sensor.sampling = None
         if self._wishes:
             self.sampler.due.update(dict.fromkeys(names))
 
@@ -311,6 +304,8 @@ class Synchroniser:
         return found
 
     def _put(self, scope: Scope, rows: Mapping[str, SensorInfo]) -> None:
+        # It dropped the sampling with a sensor that it replaced, also by one that looks the same; or goes on with it.
+        self.sampler.doubt(self._table.find(list(self._table.by_name) if scope.sensor_list else scope.sensors))
         if scope.sensor_list:
             self._table.put_all(rows)
             return

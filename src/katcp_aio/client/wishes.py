@@ -99,7 +99,8 @@ class Wishes:
         self.patterns.pop(pattern, None)
         for name in [name for name in self.named if pattern.search(name)]:
             del self.named[name]
-        self.refused = {name: wishes - {wish} for name, wishes in self.refused.items()}
+        for name in [name for name in self.refused if pattern.search(name)]:
+            self.refused[name].discard(wish)
         if wish != NONE or self.patterns:
             self.patterns = {pattern: wish, **self.patterns}
 
@@ -133,7 +134,6 @@ class Wishes:
             former = self.former.pop(name, None)
             if former is not None and former != wish:
                 self.named[name] = former
-            return
         if not absent and any(other == wish and pattern.search(name) for pattern, other in self.patterns.items()):
             self.refused.setdefault(name, set()).add(wish)
         for loan in [loan for loan in self.loans.get(name, ()) if loan.choices[0] == wish]:

@@ -13,10 +13,9 @@ from typing import TypeVar
 __all__ = ["in_callback"]
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 
-async def in_callback(function: Callable[[T], R], argument: T) -> R:
+async def in_callback(function: Callable[[T], bool], argument: T) -> bool:
     """Return what ``function(argument)`` does, called by the loop.
 
     Cancelling ends the wait, and not the call.
@@ -25,7 +24,7 @@ async def in_callback(function: Callable[[T], R], argument: T) -> R:
         Exception: whatever ``function`` raises.
     """
     loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[R] = loop.create_future()
+    outcome: asyncio.Future[bool] = loop.create_future()
 
     def call() -> None:
         try:
