@@ -289,3 +289,16 @@ async def test_the_end_of_the_only_connection_leaves_no_task():
         await device.wait_disconnected()
         await settle()
         assert {task for task in asyncio.all_tasks() if "fake" in task.get_name()} == set()
+
+
+async def test_who_is_cancelled_while_it_closes_a_client_leaves_no_task_that_keeps_it_in_step():
+    async with pair("5.0-MI") as (fake, device):
+        fake.on("sensor-sampling", reply=None)
+        sampling = asyncio.create_task(device.sample("/./", "event"))
+        await fake.received("sensor-sampling", 4)
+        closing = asyncio.create_task(device.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("katcp sync")]
+        assert await sampling is False
