@@ -51,8 +51,10 @@ async def test_closing_again_meanwhile_breaks_off_nothing(fake_device, manual_cl
     fake_device.pause()
     asked = asyncio.create_task(client.request("stop"))
     await manual_clock.settle()
-    closing = [asyncio.create_task(client.close()) for _ in range(3)]
-    await manual_clock.settle()
+    closing = []
+    for _ in range(3):
+        closing.append(asyncio.create_task(client.close()))
+        await manual_clock.settle()
     fake_device.resume()
     await asyncio.gather(*closing)
     await fake_device.received("stop")

@@ -188,8 +188,12 @@ async def test_a_device_that_will_not_stop_sampling_is_told_of():
     async with pair() as (fake, device):
         await device.sensor.s0.sample("event")
         fake.on("sensor-sampling", reply=("fail", "never"))
-        with pytest.raises(FailReply, match="never"):
-            await device.sensor.s0.sample("none")
+        for _ in range(2):  # the second time since the device may have another sensor now, which is not sampled
+            with pytest.raises(FailReply, match="never"):
+                await device.sensor.s0.sample("none")
+            await scripted.step(fake, "sensor", "s0", "modified")
+        assert await device.sensor.s0.sample("none")
+        assert [strategy for _, strategy in asked(fake, "sensor-sampling")] == ["event", "none", "none"]
 
 
 async def test_who_wishes_otherwise_while_the_device_is_asked_hears_of_his_own_wish():
@@ -234,3 +238,23 @@ async def test_a_device_that_may_have_taken_a_strategy_is_told_that_it_is_no_lon
             await device.sensor.s0.sample("event")
         assert await device.sensor.s0.sample("none")
         assert asked(fake, "sensor-sampling") == [["s0", "event"], ["s0", "none"]]
+
+
+@pytest.mark.parametrize("wish", ["event", "none"])
+async def test_what_is_in_force_is_not_asked_for_again(wish):
+    """Not after what left it open for a while either: the lists were read again, or nothing came back in time."""
+    async with pair(sync_timeout=3.0) as (fake, device):
+        await device.sensor.s0.sample("event")
+        await scripted.step(fake)
+        assert await device.sensor.s0.sample("event")
+        assert len(asked(fake, "sensor-sampling")) == 2
+        fake.on("sensor-sampling", reply=None, times=1)
+        with pytest.raises(RequestTimeout):
+            await device.sensor.s0.sample("auto")
+        fake.end()
+        await device.wait_disconnected()
+        assert not await device.sensor.s0.sample(wish)
+        await device.wait_synced(60)
+        before = len(asked(fake, "sensor-sampling"))
+        assert await device.sensor.s0.sample(wish)
+        assert len(asked(fake, "sensor-sampling")) == before
