@@ -67,3 +67,14 @@ def test_what_did_not_get_done_is_taken_up_and_the_youngest_word_counts():
     assert not later.sensor_list
     later.widen(1)
     assert later.sensor_list
+
+
+@pytest.mark.parametrize(("kind", "whole"), [(b"sensor", "sensor_list"), (b"request", "request_list")])
+def test_no_more_names_are_kept_than_are_asked_for_one_by_one(kind, whole):
+    scope = Scope()
+    for number in range(100):
+        scope.add([kind, b"x%d" % number, b"added"])
+        scope.widen(20)
+        assert len(scope.sensors) + len(scope.requests) <= 20
+    assert getattr(scope, whole) is True
+    assert scope.sensor_list is not scope.request_list

@@ -302,3 +302,16 @@ async def test_who_is_cancelled_while_it_closes_a_client_leaves_no_task_that_kee
         await asyncio.wait([closing])
         assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("katcp sync")]
         assert await sampling is False
+
+
+async def test_a_sensor_that_comes_back_is_not_sampled_and_nothing_is_to_be_ended():
+    async with pair() as (fake, device):
+        await device.sample(["rate", "mode"], "event")
+        rate = fake.sensors.pop("rate")
+        await step(fake)
+        assert not await device.sample("rate", "none")
+        before = len(asked(fake, "sensor-sampling"))
+        fake.sensors["rate"] = rate
+        await step(fake, "sensor", "rate", "added")
+        assert device.sensor.rate.sampling is None
+        assert len(asked(fake, "sensor-sampling")) == before

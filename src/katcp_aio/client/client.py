@@ -313,7 +313,7 @@ class Client(SidePorts):
         """Make a request and read its informs as they come; raises as :meth:`request`, while reading.
 
         A reader that falls ``Limits.max_mailbox`` informs behind holds the device back, while nobody waits for another
-        request of this client.
+        request of this client. What else the device says is held back too, so the reader does not wait for that.
 
         Args:
             name: of the request, sent when the reading begins.

@@ -169,6 +169,10 @@ class Scope:
         self.requests = {**earlier.requests, **self.requests}
 
     def widen(self, most: int) -> None:
-        """Ask for whole lists where more than ``most`` single ones would be asked for."""
-        self.sensor_list |= len(self.sensors) > most
-        self.request_list |= len(self.requests) > most
+        """Ask for whole lists where more than ``most`` single ones would be asked for; then no names are kept."""
+        if self.sensor_list or len(self.sensors) > most:
+            self.sensor_list = True
+            self.sensors.clear()
+        if self.request_list or len(self.requests) > most:
+            self.request_list = True
+            self.requests.clear()

@@ -86,6 +86,10 @@ class Sampler:
                 sensor.sampling = None
                 self._unsure.add(sensor.name)
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Take note that the device has no such sensors any more."""
+        self._unsure.difference_update(names)
+
     def lose(self) -> None:
         """Take note that the device is away."""
         self.due.clear()

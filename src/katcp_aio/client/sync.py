@@ -119,6 +119,7 @@ class Synchroniser:
     def interface_changed(self, inform: Message) -> None:
         """Take note of #interface-changed, or #device-changed as devices built on the C library call it."""
         self._scope.add(inform.arguments)
+        self._scope.widen(self._client.limits.max_single_changes)  # now, for it may take long until they are asked for
         self._wake.set()
 
     def greeted(self, _inform: Message) -> None:
@@ -238,6 +239,7 @@ class Synchroniser:
         """Have all sensors looked at that the device may have replaced."""
         names = list(self._table.by_name) if scope.sensor_list else [*scope.sensors, *changes.sensors_added]
         self._wishes.forget_refusals(changes.sensors_modified | changes.sensors_removed)
+        self.sampler.forget(changes.sensors_removed)
         if self._wishes:
             self.sampler.due.update(dict.fromkeys(names))
 
