@@ -315,3 +315,14 @@ async def test_a_sensor_that_comes_back_is_not_sampled_and_nothing_is_to_be_ende
         await step(fake, "sensor", "rate", "added")
         assert device.sensor.rate.sampling is None
         assert len(asked(fake, "sensor-sampling")) == before
+
+
+@pytest.mark.parametrize("reply", [("fail", "busy"), None], ids=["refused", "silent"])
+async def test_sensors_that_are_known_are_sampled_although_the_lists_cannot_be_read_again(reply):
+    async with pair(sync_timeout=3.0) as (fake, device):
+        fake.on("sensor-list", reply=reply)
+        await step(fake)
+        async with asyncio.timeout(120):
+            assert await device.sensor.rate.sample("event")
+        assert device.sensor.rate.value == 1.5
+        assert device.sync_error is not None

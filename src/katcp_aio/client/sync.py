@@ -157,8 +157,7 @@ class Synchroniser:
             self._reconnected.clear()
             try:
                 if self._scope:
-                    await self._pause()
-                    await self._sync()
+                    await self._renew()
                 await self.sampler.apply()
                 if self.ready and not self.synced:
                     self._table.forget_absence()
@@ -175,6 +174,16 @@ class Synchroniser:
             else:
                 failures = 0
                 self.error = None
+
+    async def _renew(self) -> None:
+        """Read what may have changed; where that fails, sensors that are known can be sampled all the same."""
+        await self._pause()
+        try:
+            await self._sync()
+        except (RequestError, RequestTimeout, ProtocolError):
+            if self.ready:
+                await self.sampler.apply()
+            raise
 
     async def _pause(self) -> None:
         """Read whole lists at a bounded rate, also from a device that says after each that it has changed again."""
