@@ -258,3 +258,21 @@ async def test_what_is_in_force_is_not_asked_for_again(wish):
         before = len(asked(fake, "sensor-sampling"))
         assert await device.sensor.s0.sample(wish)
         assert len(asked(fake, "sensor-sampling")) == before
+
+
+async def test_a_sensor_of_which_a_device_never_answers_keeps_no_other_from_being_sampled():
+    """Without ids each such question costs the connection."""
+
+    async def sampling(peer, request):
+        name = request.arguments[0].decode()
+        if name == "s0":
+            await asyncio.sleep(1000)
+        peer.send(f"#sensor-status 1500000000 1 {name} nominal 7")
+        return request.arguments
+
+    async with pair("5.0-M", 3, sync_timeout=3.0) as (fake, device):
+        fake.on("sensor-sampling", sampling)
+        sampled = asyncio.create_task(device.sample("/s/", "event"))
+        await asyncio.sleep(60)
+        assert [sensor.value for sensor in device.matching()] == [None, 7, 7]
+        await asyncio.gather(sampled, return_exceptions=True)

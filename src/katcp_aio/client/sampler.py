@@ -69,6 +69,7 @@ class Sampler:
         self._timeout = timeout
         self._tickets: dict[str, list[Ticket]] = {}
         self._unsure: set[str] = set()  # sensors that the device may sample or not, whatever they say
+        self._silent: set[str] = set()  # sensors of which the device did not answer in time, on any connection
         self.due: dict[str, None] = {}  #: sensors to be looked at, in order
 
     def expect(self, names: Sequence[str], wish: Sampling) -> Ticket:
@@ -89,6 +90,7 @@ class Sampler:
     def forget(self, names: Iterable[str]) -> None:
         """Take note that the device has no such sensors any more."""
         self._unsure.difference_update(names)
+        self._silent.difference_update(names)
 
     def lose(self) -> None:
         """Take note that the device is away."""
@@ -111,7 +113,8 @@ class Sampler:
             names, self.due = self.due, {}
             wanted: dict[str, Sampling] = {}
             known, effective = self._table.by_name.get, self._wishes.effective
-            for name in names:
+            # Those last that may keep the others waiting, and without ids cost the connection.
+            for name in sorted(names, key=self._silent.__contains__) if self._silent else names:
                 sensor = known(name)
                 wish = effective(name)
                 if sensor is None or (wish == sensor.sampling and name not in self._unsure):
@@ -161,11 +164,14 @@ class Sampler:
             else:
                 self._refused(names[0], wish, error)
             return
-        except (RequestTimeout, ProtocolError):
-            self._unsure.update(names)
+        except (RequestTimeout, ProtocolError) as error:
+            if not isinstance(error, RequestTimeout) or error.sent:
+                self._unsure.update(names)
+                self._silent.update(names)
             raise
         await asyncio.sleep(0)  # the reply's batch: some devices tell the first reading behind it
         self._unsure.difference_update(names)
+        self._silent.difference_update(names)
         none = wish == NONE
         told: list[str] = []
         for sensor, reading in zip(sensors, before, strict=True):
