@@ -7,7 +7,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -87,16 +87,20 @@ class Module:
     def full_name(self) -> str:
         return f"{PACKAGE}.{self.name}".rstrip(".")
 
-    def offers(self) -> list[str] | None:
-        """Return the names in ``__all__``, or None where there is no plain list of them."""
+    def literal(self, name: str) -> Any:
+        """Return what is assigned to ``name``, or None where it is nothing plain."""
         for node in self.tree.body:
             targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-            if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
+            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
                 try:
-                    return list(ast.literal_eval(node.value))
+                    return ast.literal_eval(node.value)
                 except ValueError:
                     return None
         return None
+
+    def offers(self) -> list[str] | None:
+        """Return the names in ``__all__``, or None where there is no plain list of them."""
+        return self.literal("__all__")
 
     def imports(self) -> Iterator[Import]:
         for_types = {
@@ -414,3 +418,15 @@ def test_each_public_name_is_offered_by_one_module_and_imported_from_it():
     hidden = sorted(str(name) for name in come_from if not name.startswith("_") and name not in (top.offers() or ()))
     problems += [f"{name} is imported by katcp_aio/__init__.py and not in its __all__" for name in hidden]
     tell(problems)
+
+
+def test_what_is_imported_when_it_is_asked_for_is_what_type_checkers_see():
+    """All that only servers or only clients need, and from the same modules."""
+    top = MODULES[PACKAGE]
+    taken = [(found, other) for found, other in top.imports_from_here() if not is_private(other.name)]
+    assert top.literal("_HOMES") == {found.name: other.name for found, other in taken if found.only_for_types}
+    tell(
+        at(top, found.line, f"{other.name} is imported {'late' if found.only_for_types else 'at once'}")
+        for found, other in taken
+        if found.only_for_types != (other.top in {"client", "server"})
+    )

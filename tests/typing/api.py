@@ -3,3 +3,4 @@
 import katcp_aio
 
 module_name: str = katcp_aio.__name__
+katcp_aio.Servant  # type: ignore[attr-defined]  # noqa: B018 - a name that there is not is an error to a type checker

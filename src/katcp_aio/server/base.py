@@ -12,7 +12,7 @@ import socket
 import ssl as ssl_module
 from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..connection import ConnectionProtocol
@@ -31,7 +31,6 @@ from ..wire.message import MessageType
 from ..wire.values import TypeRegistry
 from ..wire.values import registry as all_types
 from .access import Access
-from .audit import Audit
 from .clientele import Clientele
 from .context import format_line
 from .descriptions import Descriptions
@@ -46,6 +45,9 @@ from .selection import SensorFinder
 from .services import Chores, Service, ServiceTasks, end_tasks
 from .session import ClientConnection
 from .staleness import StaleWatch
+
+if TYPE_CHECKING:
+    from .audit import Audit
 
 __all__ = ["DeviceBase"]
 
@@ -101,10 +103,8 @@ class DeviceBase(DeviceHooks):
         self.dialect: Dialect = server_dialect(protocol, multi_client=multi_client)
         self.types = types or all_types
         self.strategies = strategies or all_strategies
-        self.serial = serial
-        self.debug = debug
-        self.access = access
-        self.audit = audit
+        self.serial, self.debug = serial, debug
+        self.access, self.audit = access, audit
         self.logger = logger
         self.log = DeviceLog(self)
         self.log_level = LogLevel.WARN
