@@ -57,7 +57,7 @@ def test_is_a_number_above_zero(field):
 
 
 def test_a_count_is_whole():
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"max_clients is a whole number, not 2\.5"):
         Limits(max_clients=2.5)
 
 
@@ -65,6 +65,16 @@ def test_reading_on_does_not_begin_above_where_it_ended():
     with pytest.raises(ValueError, match="write_low, 16384 bytes, is more than write_high, 1000"):
         Limits(write_high=1000)
     assert Limits(write_high=1000, write_low=1000).write_low == 1000
+
+
+def test_what_is_wrong_is_named():
+    with pytest.raises(ValueError, match="stall_timeout is a number above zero, not -1"):
+        Limits(stall_timeout=-1)
+
+
+def test_shows_what_differs_from_the_defaults():
+    assert repr(Limits()) == "Limits()"
+    assert repr(Limits(stall_timeout=2, max_clients=5)) == "Limits(stall_timeout=2, max_clients=5)"
 
 
 def test_limits_never_change():
