@@ -20,8 +20,8 @@ _MOST_LABELS = 32  # of one sensor: a monitoring system makes a series of each c
 _LONGEST_NAME = 64  # characters of a label's name, or a request's
 _LONGEST_VALUE = 256  # characters of a label's value: it is put to each line that tells of the sensor
 
-_LABEL = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")  # two underscores begin what Prometheus keeps for itself
-_REQUEST = re.compile(r"[A-Za-z][A-Za-z0-9-]*")  # section 2.1
+_LABEL = r"(?!__)[A-Za-z_][A-Za-z0-9_]*"  # two underscores begin what Prometheus keeps for itself
+_REQUEST = r"[A-Za-z][A-Za-z0-9-]*"  # section 2.1
 
 _LABEL_KEY = "label:"
 _SET_BY_KEY = "set-by"
@@ -96,8 +96,8 @@ def _check_labels(labels: Mapping[str, str], sensor: str) -> Mapping[str, str]:
     return MappingProxyType(dict(labels))
 
 
-def _check_word(word: str, grammar: re.Pattern[str], what: str, sensor: str) -> None:
+def _check_word(word: str, grammar: str, what: str, sensor: str) -> None:
     if not isinstance(word, str):
         raise TypeError(f"sensor {sensor}: the name of a {what} is a str, not {word!r}")
-    if len(word) > _LONGEST_NAME or not grammar.fullmatch(word):
+    if len(word) > _LONGEST_NAME or not re.fullmatch(grammar, word):
         raise ValueError(f"sensor {sensor}: {word[:_LONGEST_NAME]!r} is no name of a {what}")

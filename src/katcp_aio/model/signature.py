@@ -13,9 +13,7 @@ import types
 import typing
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
-
-import attrs
+from typing import Any, Literal, NamedTuple
 
 from ..errors import InvalidReply, UsageError
 from ..wire.dialect import V51, Dialect
@@ -31,8 +29,7 @@ Kind = Literal["async", "plain", "generator"]
 _UNESCAPED = frozenset({bool, int, float})  # what they are written as has nothing in it to escape
 
 
-@attrs.frozen
-class Parameter:
+class Parameter(NamedTuple):
     """One argument of a request, as its handler declares it."""
 
     name: str  #: as clients are told it: the handler's own, with dashes for underscores

@@ -11,7 +11,7 @@ import math
 import re
 from collections import ChainMap
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import attrs
 
@@ -126,8 +126,7 @@ class StrategyParams:
         return ValueError(f"{parameter} {rule}, found '{_shown(text)}'")
 
 
-@attrs.frozen
-class StrategyRow:
+class StrategyRow(NamedTuple):
     """One strategy of a registry."""
 
     factory: StrategyFactory

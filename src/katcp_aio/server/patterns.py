@@ -14,9 +14,7 @@ import re
 import string
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from ..limits import Limits
 from ..reports import plain
@@ -40,8 +38,7 @@ _CLASS = re.compile(r"\[\^?\]?(?:[^\]\\]|\\.)*\]", re.DOTALL)
 _ANCHORS = {"^": "start", "\\A": "start", "$": "end", "\\Z": "end", "\\b": "word", "\\B": "word"}
 
 
-@attrs.frozen
-class _Node:
+class _Node(NamedTuple):
     """A part of a pattern."""
 
     kind: str  # "one", "anchor", "all" (parts in sequence), "any" (alternatives) or "repeat"

@@ -39,11 +39,8 @@ UNKNOWN_REQUEST = "Unknown request '{}'"
 UNKNOWN_STRATEGY = "Unknown strategy '{}'"
 
 # The same the other way round: how the devices in use say that they have no such sensor or request, in lower case.
-_UNKNOWN = re.compile(
-    r"unknown[ _](sensor|request|command|strategy)|is not known|not-found|unable to handle request", re.IGNORECASE
-)
-
-_NO_SENSOR = re.compile(r"unknown[ _]sensor", re.IGNORECASE)
+_UNKNOWN = r"unknown[ _](sensor|request|command|strategy)|is not known|not-found|unable to handle request"
+_NO_SENSOR = r"unknown[ _]sensor"
 
 #: Names under which a device tells that its sensors or requests changed: the specification's, and that of C devices
 #: built for version 5. All mean the same to a client.
@@ -52,15 +49,15 @@ INTERFACE_CHANGED = frozenset({"interface-changed", "device-changed"})
 
 def means_unknown(text: str) -> bool:
     """Return whether the reason of a failed reply says that the sensor, request or strategy does not exist."""
-    return _UNKNOWN.search(text) is not None
+    return re.search(_UNKNOWN, text, re.IGNORECASE) is not None
 
 
 def means_unknown_sensor(text: str) -> bool:
     """Return whether the reason of a failed reply says that there is no such sensor."""
-    return _NO_SENSOR.search(text) is not None
+    return re.search(_NO_SENSOR, text, re.IGNORECASE) is not None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Rules:
     """One version's column of the table; every row is one difference."""
 
