@@ -261,6 +261,12 @@ def test_imports_only_what_the_core_may_need(module):
     )
 
 
+def test_what_the_core_needs_it_imports():
+    """A distribution that is installed with the library and not used would be a burden only."""
+    imported = {found.target.partition(".")[0] for module in MODULES.values() for found in module.imports()}
+    assert imported >= {"async_timeout", "attrs", "decorator"}
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Private means private
 

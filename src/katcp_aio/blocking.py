@@ -18,10 +18,11 @@ the loop's thread: they get the sensor itself, may look at it, and may not make 
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Self
+
+from decorator import decorate
 
 from .client.client import Client as AsyncClient
 from .client.device import DeviceClient as AsyncDeviceClient
@@ -152,15 +153,11 @@ def _wrap(value: Any, line: Line) -> Any:
     return value
 
 
-def _method(function: Any, line: Line) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+def _method(function: Any, line: Line) -> Any:
+    def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return _wrap(line.run(function, *args, **kwargs), line)
 
-    signature = getattr(function, "__signature__", None)
-    if signature is not None:
-        call.__signature__ = signature  # type: ignore[attr-defined]
-    return call
+    return decorate(function, call, kwsyntax=True)  # with its name, its docstring, and the signature that help() shows
 
 
 class _Owner(Blocking):
