@@ -174,7 +174,8 @@ def soak(session: nox.Session) -> None:
 def chance(session: nox.Session) -> None:
     """Give the tests by chance a night: thousands of examples and seeds. Arguments go to pytest."""
     install(session, "test", project=".[cli]")
-    session.run("pytest", *(session.posargs or ["tests/chance"]), env={"HYPOTHESIS_PROFILE": "long"})
+    parts = ["tests/chance", "tests/client/test_client_hostile.py", "tests/client/test_convergence.py"]
+    session.run("pytest", *(session.posargs or parts), env={"HYPOTHESIS_PROFILE": "long"})
 
 
 @nox.session(python=PYTHONS)

@@ -84,6 +84,13 @@ def _is_async(item) -> bool:
     return item.get_closest_marker("asyncio") is not None or inspect.iscoroutinefunction(getattr(item, "obj", None))
 
 
+def pytest_collection_modifyitems(items):
+    """Let the tests by chance take their time where they are to; see tests/chance/conftest.py."""
+    if os.environ.get("HYPOTHESIS_PROFILE") == "long":
+        for item in items:
+            item.add_marker(pytest.mark.timeout(3600))
+
+
 @pytest.fixture
 async def _no_leaked_tasks():
     """Compare the loop's tasks after the test, and after its own fixtures have gone, with those before."""

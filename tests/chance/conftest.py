@@ -20,13 +20,6 @@ if _PROFILE == "long":
     hypothesis.settings.load_profile(_PROFILE)
 
 
-def pytest_collection_modifyitems(items):
-    """Let the long runs take their time."""
-    if _PROFILE == "long":
-        for item in items:
-            item.add_marker(pytest.mark.timeout(3600))
-
-
 class Probe(Coroutine):
     """A coroutine that runs another, counts where it waits, and has the task cancelled at one of these points.
 

@@ -4,20 +4,21 @@ import asyncio
 import contextlib
 
 import pytest
-from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, initialize, invariant, precondition
+from tests.machine import LoopMachine, Seconds, Turns, one_of, place_in, run_by_chance, stepping
 
 from katcp_aio.client.backoff import Backoff
 from katcp_aio.client.client import Client
 from katcp_aio.client.replies import Reply
 from katcp_aio.client.states import State
-from katcp_aio.errors import KatcpError
+from katcp_aio.errors import KatcpError, UsageError
 from katcp_aio.limits import Limits
-from katcp_aio.testing import FakeDevice, ManualClock
+from katcp_aio.testing import FakeDevice
 
 __all__ = []
 
-NUMBERS = st.integers(0, 20)
+PROTOCOLS = ["5.1-MI", "5.0-M", "4.0"]
 # What may come at any time, besides the answers: none of it may pass for one.
 NOISE = [
     b"#log error 1 x trouble\n",
@@ -31,146 +32,217 @@ NOISE = [
     b"!x[0] ok\n",
     b"!x[1]\n"[:4] + b"\n",
 ]
-USUAL = st.one_of(
-    st.tuples(st.just("ask"), st.sampled_from([0.5, 2, 5, None])),
-    st.tuples(st.just("cancel"), NUMBERS),
-    st.tuples(st.just("answer"), NUMBERS),
-    st.tuples(st.just("pass"), st.sampled_from([0.0, 0.3, 1])),
-)
-UNUSUAL = st.one_of(
-    st.tuples(st.just("stream"), st.sampled_from([2, None])),
-    st.tuples(st.just("refuse"), NUMBERS),
-    st.tuples(st.just("inform"), NUMBERS),
-    st.tuples(st.just("spoil"), NUMBERS),
-    st.tuples(st.just("noise"), st.sampled_from(NOISE)),
-    st.tuples(st.just("pass"), st.just(6)),
-    st.tuples(st.just("yield"), st.integers(1, 4)),
-)
-BAD = st.one_of(
-    st.tuples(st.just("end"), st.sampled_from(["close", "half-close", "reset"])),
-    st.tuples(st.just("away"), st.booleans()),
-)
-STEPS = st.one_of(USUAL, USUAL, USUAL, UNUSUAL, UNUSUAL, BAD)
-LATE = [("ask", 0.5), ("pass", 1), ("ask", 5), ("pass", 0.0), ("answer", 0), ("pass", 0.0), ("answer", 0)]
+MOST = 12  # requests under way
+# Each with the id and the argument of a request.
+ANSWERS = {"ok": b"!x%b ok %b\n", "fail": b"!x%b fail %b\n", "spoilt": b"!x%b ok \\q%b\n"}
+INFORMS = {"inform": b"#x%b %b\n", "of another": b"#other%b %b\n", "reply of another": b"!other%b ok %b\n"}
+
+OFTEN = [Seconds(0), Seconds(0.3), Seconds(1)]
+step = stepping(*OFTEN, *OFTEN, Seconds(6), *map(Turns, [1, 2, 3, 4]), every=4)
 
 
-class Scenario:
-    """One client and one device, driven step by step."""
+class Asked:
+    """A request of the client's; its tag is its argument, and comes back in whatever answers it."""
 
-    def __init__(self, clock, protocol):
-        self.clock = clock
+    def __init__(self, tag, timeout, *, bare=False):
+        self.tag = tag
+        self.timeout = timeout
+        self.bare = bare  # a stream that is left as it is, and given up when the next inform comes
+        self.task = None
+        self.given_up = False
+        self.outcome = None
+
+    def start(self, ask):
+        self.task = asyncio.create_task(self.run(ask))
+
+    async def run(self, ask):
+        try:
+            self.outcome = await ask(self.tag, self.timeout)
+        except KatcpError as error:
+            self.outcome = error
+
+    def cancel(self):
+        self.given_up |= self.task.cancel()
+
+    @property
+    def waits(self):
+        return self.task is None or not self.task.done()
+
+    @property
+    def counts(self):
+        """Whether it may be one of the requests that the client has under way."""
+        return self.waits or (self.bare and self.task.cancelled())
+
+    def check(self):
+        """There was one outcome, and it is this request's own."""
+        assert self.task.cancelled() == self.given_up
+        if self.given_up:
+            return
+        self.task.result()
+        own = b"%d" % self.tag
+        if isinstance(self.outcome, Exception):
+            assert not isinstance(self.outcome, UsageError)
+            refusal = getattr(self.outcome, "reply", None)
+            assert refusal is None or refusal.arguments[1] == own
+        else:
+            assert self.outcome.arguments == [own]
+            assert {inform.arguments for inform in self.outcome.informs} <= {(own,)}
+
+
+class HostileDevice(LoopMachine):
+    """A client, and a device that answers nothing by itself."""
+
+    asked = Bundle("asked")
+
+    @initialize(protocol=st.sampled_from(PROTOCOLS))
+    def begin(self, protocol):
         self.device = FakeDevice(protocol)
-        self.ids = self.device.mids
+        self.device.on("x", self.hold)
         self.client = Client(
             connector=self.device.connector,
             reconnect=Backoff(initial=1, randomness=0),
-            clock=clock,
-            limits=Limits(late_timeout=3),
+            clock=self.clock,
+            limits=Limits(late_timeout=3, max_pending=MOST),
         )
+        self.all = []
         self.held = []  # what the device has not answered: (peer, request)
-        self.tasks = []
-        self.sequences = []  # of states
-        self.client.on_state(self.sequences.append)
-        self.device.on("x", self.hold)
 
     def hold(self, peer, request):
         self.held.append((peer, request))
         return asyncio.get_running_loop().create_future()
 
-    def pick(self, number, *, keep=False):
-        if not self.held:
-            return None, None, None
-        index = number % len(self.held)
-        peer, request = self.held[index] if keep else self.held.pop(index)
-        return peer, request, b"[%d]" % request.mid if request.mid else b""
+    # What there is for a rule
+
+    def unanswered(self):
+        return self.held
+
+    def waiting(self):
+        return [asked for asked in self.all if asked.waits]
+
+    def room(self):
+        return MOST - sum(asked.counts for asked in self.all)
+
+    # What the client's program does
+
+    @precondition(room)
+    @step(target=asked, timeout=st.sampled_from([0.5, 2, 5, None]))
+    def ask(self, timeout):
+        return self.start(self.request, timeout)
+
+    @precondition(room)
+    @step(target=asked, timeout=st.sampled_from([2, None]), bare=st.booleans())
+    def stream(self, timeout, bare):
+        return self.start(self.read_bare if bare else self.read, timeout, bare=bare)
+
+    @precondition(waiting)
+    @step(asked=one_of(waiting))
+    def cancel(self, asked):
+        self.note(asked.cancel)
+
+    def start(self, ask, timeout, *, bare=False):
+        asked = Asked(len(self.all), timeout, bare=bare)
+        self.all.append(asked)
+        self.note(asked.start, ask)
+        return asked
+
+    async def request(self, tag, timeout):
+        return await self.client.request("x", tag, timeout=timeout)
+
+    async def read(self, tag, timeout):
+        async with self.client.stream("x", tag, timeout=timeout) as stream:
+            seen = [inform async for inform in stream]
+        return Reply(stream.reply.message, seen)
+
+    async def read_bare(self, tag, timeout):
+        stream = self.client.stream("x", tag, timeout=timeout)
+        seen = [inform async for inform in stream]
+        return Reply(stream.reply.message, seen)
+
+    # What the device does
+
+    @precondition(unanswered)
+    @step(place=place_in(unanswered), how=st.sampled_from(["ok", "ok", "fail", "spoilt"]), twice=st.booleans())
+    def answer(self, place, how, twice):
+        self.note(self.say_of, place, ANSWERS[how], times=1 + twice, last=True)
+
+    @precondition(unanswered)
+    @step(place=place_in(unanswered), line=st.sampled_from(sorted(INFORMS)))
+    def inform(self, place, line):
+        self.note(self.say_of, place, INFORMS[line])
+
+    @precondition(lambda self: self.device.peers)
+    @step(line=st.sampled_from(NOISE))
+    def noise(self, line):
+        self.note(lambda: [self.say(peer, line) for peer in self.device.peers])
+
+    @precondition(lambda self: self.device.peers)
+    @step(how=st.sampled_from(["close", "half-close", "reset"]))
+    def end(self, how):
+        self.note(self.device.end, how)
+
+    @step(refusing=st.booleans())
+    def away(self, refusing):
+        self.note(setattr, self.device, "refusing", refusing)
+
+    def say_of(self, place, line, *, times=1, last=False):
+        if place < len(self.held):
+            peer, request = self.held.pop(place) if last else self.held[place]
+            mid = b"[%d]" % request.mid if request.mid else b""
+            if not self.device.mids:
+                times = 1  # a second one would be the next's
+            self.say(peer, line % (mid, request.arguments[0]) * times)
 
     def say(self, peer, data):
         if not peer.lost:
             with contextlib.suppress(RuntimeError):  # it has half-closed its side
                 peer.send_raw(data)
 
-    async def read(self, tag, timeout):
-        seen = []
-        stream = self.client.stream("x", tag, timeout=timeout)
-        async for inform in stream:
-            seen.append(inform)  # noqa: PERF401 - the reply is looked at too
-        return Reply(stream.reply.message, seen)
+    # What holds
 
-    async def step(self, what, how):
-        client, device = self.client, self.device
-        if what == "ask":
-            self.tasks.append(asyncio.create_task(client.request("x", len(self.tasks), timeout=how)))
-        elif what == "stream":
-            self.tasks.append(asyncio.create_task(self.read(len(self.tasks), how)))
-        elif what == "cancel" and self.tasks:
-            self.tasks[how % len(self.tasks)].cancel()
-        elif what in ("answer", "refuse", "spoil"):
-            peer, request, mid = self.pick(how)
-            if request is not None:
-                words = {"answer": b"ok %b", "refuse": b"fail %b", "spoil": b"ok \\q%b"}[what]
-                line = b"!x%b %b\n" % (mid, words % request.arguments[0])
-                self.say(peer, line * (1 + (self.ids and how % 2)))  # without ids a second one would be the next's
-        elif what == "inform":
-            peer, request, mid = self.pick(how, keep=True)
-            if request is not None:
-                self.say(peer, b"#x%b %b\n" % (mid, request.arguments[0]))
-        elif what == "noise":
-            for peer in device.peers:
-                self.say(peer, how)
-        elif what == "pass":
-            await self.clock.advance(how)
-        elif what == "yield":
-            for _ in range(how):
-                await asyncio.sleep(0)
-        elif what == "end":
-            device.end(how)
-        elif what == "away":
-            device.refusing = how
-
-    def check(self):
+    @precondition(lambda self: not self.noted)
+    @invariant()
+    def state_is_what_is_so(self):
         assert self.client.connected is (self.client.state is State.CONNECTED)
         if self.client.connected:
             assert self.client.last_error is None
         elif self.client.state is State.WAITING:
             assert self.client.last_error is not None
 
-    async def run(self, steps):
+    async def story(self):
         await self.client.start()
         try:
-            for what, how in steps:
-                await self.step(what, how)
-                self.check()
-            self.device.refusing = False
-            await self.clock.advance(100)  # whatever has a timeout has had its outcome, and the client is back
-            assert self.client.connected
+            await self.attempt(self.converse())
         finally:
             await self.client.close()
             await self.device.close()
-        if self.tasks:
-            await asyncio.wait(self.tasks)
-        for tag, task in enumerate(self.tasks):
-            if task.cancelled():
-                continue
-            error = task.exception()
-            if error is not None:
-                assert isinstance(error, KatcpError)
-                refusal = getattr(error, "reply", None)
-                if refusal is not None:
-                    assert refusal.arguments[1] == b"%d" % tag
-                continue
-            assert task.result().arguments == [b"%d" % tag]
-            assert {inform.arguments for inform in task.result().informs} <= {(b"%d" % tag,)}
+        if self.all:
+            await asyncio.wait([asked.task for asked in self.all])
+        for asked in self.all:
+            asked.check()
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
+    async def converse(self):
+        await self.take_steps()
+        self.device.refusing = False
+        await self.clock.advance(100)
+        assert self.client.connected
+        assert [asked for asked in self.waiting() if asked.timeout is not None] == []
+        for _ in range(self.room()):  # what nobody waits for takes no place
+            self.all.append(asked := Asked(len(self.all), None))
+            asked.start(self.request)
+        await self.clock.settle()
 
-@pytest.mark.parametrize("protocol", ["5.1-MI", "5.0-M", "4.0"])
-@settings(max_examples=60, deadline=None)
-@example(steps=LATE)
-@given(steps=st.lists(STEPS, min_size=20, max_size=60))
-def test_one_outcome_and_the_right_one(protocol, steps):
-    clock = ManualClock()
 
-    async def scenario():
-        await Scenario(clock, protocol).run(steps)
+def test_one_outcome_and_the_right_one():
+    run_by_chance(HostileDevice, examples=180, steps=32)
 
-    clock.run(scenario())
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_late_reply_is_not_that_of_the_next_request(protocol):
+    state = HostileDevice()
+    state.begin(protocol)
+    state.ask(0.5, then=Seconds(1))
+    state.ask(5, then=Seconds(0))
+    state.answer(0, "ok", twice=False, then=Seconds(0))
+    state.answer(0, "ok", twice=False)
+    state.teardown()
