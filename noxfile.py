@@ -182,22 +182,29 @@ def chance(session: nox.Session) -> None:
 def flakes(session: nox.Session) -> None:
     """Run the suite seven times on each Python, or ``-- TIMES``, in random orders, every other time on uvloop.
 
-    Two processes share the tests. A table of all runs, with the seed that repeats the order of each, comes last.
+    ``-- TIMES debug`` has each run in asyncio's debug mode and with blocking calls forbidden, uvloop's runs too: it
+    obeys the same variable, and its own calls are no Python that could block. Two processes share the tests. A table
+    of all runs, with the seed that repeats the order of each, comes last.
     """
     install(session, "flakes", project=".[cli]")
-    for number in range(int(session.posargs[0]) if session.posargs else 7):
+    strict = session.posargs[-1:] == ["debug"]
+    times = session.posargs[: -1 if strict else None] or ["7"]
+    for number in range(int(times[0])):
         seed, loop = random.randrange(2**32), ("asyncio", "uvloop")[number % 2]
         pytest = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal"]
         order = [f"--randomly-seed={seed}", "-p", "tests.strict", *(["--uvloop"] if loop == "uvloop" else [])]
+        order += ["--no-blocking"] * strict
+        env = {"PYTHONASYNCIODEBUG": "1"} if strict else {}
         began = time.monotonic()
-        said = session.run(*pytest, *order, silent=True, success_codes=range(256))
+        said = session.run(*pytest, *order, env=env, silent=True, success_codes=range(256))
         if not isinstance(said, str):  # nox --install-only runs nothing
             return
         took = time.monotonic() - began
         ended = re.search(r"^(?P<counts>.*?) in [0-9.]+s", said.strip().rpartition("\n")[2])
         outcome = ended["counts"] if ended else "no end"
         flaked = not re.fullmatch(r"\d+ passed(, \d+ skipped)?", outcome)
-        RUNS.append((f"{len(RUNS) + 1}", f"{seed}", str(session.python), loop, outcome, f"{took:.0f} s", flaked))
+        way = f"{loop}, debug" if strict else loop
+        RUNS.append((f"{len(RUNS) + 1}", f"{seed}", str(session.python), way, outcome, f"{took:.0f} s", flaked))
         session.log("  ".join(RUNS[-1][:-1]) + (f"\n{said}" if flaked else ""))
     session.log(table([("run", "seed", "Python", "loop", "outcome", "time"), *(run[:-1] for run in RUNS)]))
     if any(run[-1] for run in RUNS):

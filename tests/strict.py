@@ -7,7 +7,6 @@
 
 import asyncio
 import functools
-import inspect
 import sys
 
 import pytest
@@ -57,19 +56,16 @@ def _use_uvloop(config):
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Guard the test itself; what its fixtures do before and after may block."""
-    if not pyfuncitem.config.getoption("no_blocking") or not _is_async(pyfuncitem):
+    if not pyfuncitem.config.getoption("no_blocking") or pyfuncitem.get_closest_marker("blocks"):
         return (yield)
     from blockbuster import blockbuster_ctx
 
     from katcp_aio import __version__  # noqa: F401 - read from the installation, once a process
 
-    with blockbuster_ctx("katcp_aio") as blocker:
+    # A plain test too: it may have a loop in a thread, or run one by a clock, where it may block but the library not.
+    with blockbuster_ctx("katcp_aio", excluded_modules=["katcp_aio.testing.clock"]) as blocker:
         # The name of a Unix socket is removed as it stops to listen, for the next may want to have it at once.
         blocker.functions["os.unlink"].can_block_in("server/listeners.py", "close")
         for function in ("open", "close"):  # and is looked at, whether it is still this server's
             blocker.functions["os.stat"].can_block_in("server/listeners.py", function)
         return (yield)
-
-
-def _is_async(item):
-    return item.get_closest_marker("asyncio") is not None or inspect.iscoroutinefunction(item.obj)

@@ -123,6 +123,7 @@ def test_a_group(far):
         assert list(group) == ["a", "b"]
 
 
+@pytest.mark.blocks("so do notebooks, in which a loop runs")
 async def test_works_while_a_loop_is_running(far):
     with DeviceClient(far.host, far.port) as pump:
         assert pump.req.set_rate(1).ok
@@ -168,6 +169,7 @@ def ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.blocks("the device waits until the signal was taken")
 def test_ctrl_c_ends_a_wait_and_nothing_else(far, ctrl_c):
     def interrupt(_peer, _request):
         ctrl_c()
@@ -413,6 +415,7 @@ def calls_of(thread):
     return names
 
 
+@pytest.mark.blocks("the call cannot begin while the loop does nothing")
 def test_ctrl_c_before_a_call_has_begun_takes_it_back(far, ctrl_c):
     busy, go_on = threading.Event(), threading.Event()
     main = threading.main_thread().ident

@@ -13,6 +13,7 @@ from katcp_aio.testing import FakeDevice, FakeSensor
 
 SOURCE = Path(__file__).parents[1] / "src"
 PATIENCE = 30  # s, for a busy machine to start a Python
+AS_USUAL = {"PYTHONASYNCIODEBUG": ""}  # which tells of whatever takes long, and that may be anything
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ async def run(far, text, *, interrupt=None):
         *(sys.executable, "-W", "error", "-c", textwrap.dedent(head) + textwrap.dedent(text)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        env={**os.environ, "PYTHONPATH": str(SOURCE), **AS_USUAL},
     )
     try:
         async with asyncio.timeout(PATIENCE):

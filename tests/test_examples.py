@@ -15,6 +15,7 @@ from katcp_aio import Backoff, DeviceClient
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TESTED = {"antenna.py", "client.py", "embed.py", "proxy.py", "pump.py"}
 PATIENCE = 20  # seconds, for a busy machine to start a Python
+AS_USUAL = {"PYTHONASYNCIODEBUG": ""}  # which tells of whatever takes long, and that may be anything
 
 
 @asynccontextmanager
@@ -24,7 +25,7 @@ async def program(name, *arguments):
         *(sys.executable, "-W", "error", EXAMPLES / name, *map(str, arguments)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent / "src"), "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent / "src"), "PYTHONUNBUFFERED": "1", **AS_USUAL},
     )
     try:
         async with asyncio.timeout(PATIENCE):

@@ -17,6 +17,7 @@ from katcp_aio.version import library_version
 
 KATCP = [sys.executable, "-m", "katcp_aio"]
 PATIENCE = 30  # seconds, for a busy machine
+AS_USUAL = {"PYTHONASYNCIODEBUG": ""}  # which tells of whatever takes long, and that may be anything
 
 
 @contextmanager
@@ -24,7 +25,8 @@ def katcp(*arguments, **options):
     """Run the command in a process of its own; it must have ended when the block ends."""
     source = Path(__file__).parents[2] / "src"
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-    process = subprocess.Popen([*KATCP, *arguments], env={**os.environ, "PYTHONPATH": str(source)}, **options)
+    env = {**os.environ, "PYTHONPATH": str(source), **AS_USUAL}
+    process = subprocess.Popen([*KATCP, *arguments], env=env, **options)
     try:
         yield process
         process.wait(PATIENCE)
