@@ -31,9 +31,16 @@ except ImportError:  # pragma: no cover - what needs a loop cannot run, the rest
 if TYPE_CHECKING:
     from katcp_aio.testing import FakeDevice, ManualClock, Recorder, Served
 
-__all__ = ["fake_device", "manual_clock", "pytest_asyncio_loop_factories", "recorder", "serve"]
+__all__ = [
+    "fake_device",
+    "manual_clock",
+    "pytest_fixture_setup",
+    "pytest_generate_tests",
+    "recorder",
+    "serve",
+]
 
-_Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
+_RUNNER = "_function_scoped_runner"  # the fixture in which pytest-asyncio makes the loop of one test
 
 
 def _manual_loop() -> asyncio.AbstractEventLoop:
@@ -42,16 +49,42 @@ def _manual_loop() -> asyncio.AbstractEventLoop:
     return ManualLoop()
 
 
-@pytest.hookimpl(optionalhook=True, wrapper=True)
-def pytest_asyncio_loop_factories(item: pytest.Item) -> Generator[None, _Factories | None, _Factories]:
-    """Run a test that asks for ``manual_clock``, itself or by one of its fixtures, in a loop of that clock.
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Have the loop of a test that asks for ``manual_clock``, itself or by one of its fixtures, made by such a clock.
 
-    A wrapper, so that the loops which a project chooses for its other tests stay as they are.
+    pytest-asyncio has a hook for loops, but where it is used, be it for one test, all loops end after each test, those
+    of the session included, and with them the fixtures that live in these.
     """
-    factories = yield
-    if "manual_clock" in getattr(item, "fixturenames", ()):
+    if fixturedef.argname != _RUNNER or "manual_clock" not in request.fixturenames:
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.events, "new_event_loop", _manual_loop)
+        return (yield)
+
+
+class _InsteadOfOwnLoops:
+    """The hook for loops, of a test that asks for ``manual_clock``."""
+
+    @staticmethod
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
         return {"manual": _manual_loop}
-    return factories or {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
+    """Use the hook for loops where the project does so itself: it would choose others for this test."""
+    hook = getattr(metafunc.definition.ihook, "pytest_asyncio_loop_factories", None)
+    if "manual_clock" not in metafunc.fixturenames or hook is None or not hook.get_hookimpls():
+        return (yield)
+    plugin = metafunc.config.pluginmanager.register(_InsteadOfOwnLoops(), f"{__name__} {metafunc.definition.nodeid}")
+    try:
+        return (yield)
+    finally:
+        metafunc.config.pluginmanager.unregister(name=plugin)
 
 
 @async_fixture
@@ -85,9 +118,15 @@ async def serve() -> AsyncIterator[Callable[[Any], Awaitable[Served[Any]]]]:
     """Yield an async function that serves a device in memory; those served are stopped after the test."""
     from katcp_aio.testing import serve as serve_in_memory  # noqa: PLC0415 - see above
 
+    loop = asyncio.get_running_loop()
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(server: Any) -> Served[Any]:
+            if asyncio.get_running_loop() is not loop:  # where it could not be stopped after the test
+                raise RuntimeError(
+                    "this test runs in another loop than its fixtures; of pytest's settings, "
+                    "asyncio_default_fixture_loop_scope says in which these do"
+                )
             return await stack.enter_async_context(serve_in_memory(server))
 
         yield start

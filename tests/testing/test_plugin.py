@@ -139,7 +139,7 @@ def test_the_tests_that_the_documentation_shows_pass(tmp_path):
     pump, tests = re.findall(r"```python\n(.*?)```", _PAGE.read_text(encoding="utf-8"), re.DOTALL)[:2]
     (tmp_path / "pump.py").write_text(pump, encoding="utf-8")
     output = run_project(tmp_path, tests, "--asyncio-mode", "auto")
-    assert "4 passed" in output, output
+    assert "5 passed" in output, output
 
 
 _PLAIN_TESTS = """
@@ -171,3 +171,67 @@ async def test_clock(manual_clock):
 def test_a_loop_that_the_clock_does_not_drive_is_told_at_once(tmp_path):
     output = run_project(tmp_path, _SHARED_LOOP_TEST, "--asyncio-mode", "strict")
     assert "RuntimeError: this clock does not drive the running event loop" in output, output
+
+
+_SESSION_FIXTURE_TESTS = """
+import asyncio
+import pytest
+import pytest_asyncio
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def made():
+    yield type(asyncio.get_running_loop()).__name__
+    print("gone")
+
+@pytest.mark.parametrize("number", range(2))
+@pytest.mark.asyncio
+async def test_real(made, number):
+    assert made == type(asyncio.get_running_loop()).__name__ == "_UnixSelectorEventLoop"
+
+@pytest.mark.asyncio
+async def test_manual(manual_clock):
+    await manual_clock.advance(3600)
+
+@pytest.mark.asyncio
+async def test_both(made, manual_clock):
+    assert made == "_UnixSelectorEventLoop"
+    await manual_clock.advance(3600)
+
+@pytest.mark.asyncio
+async def test_real_again(made):
+    pass
+"""
+
+
+def test_what_lives_in_a_loop_of_the_session_lives_on(tmp_path):
+    """Other tests run as they would without this plugin, and those with a clock do not disturb them."""
+    output = run_project(tmp_path, _SESSION_FIXTURE_TESTS, "-s", "--asyncio-mode", "strict")
+    assert "5 passed" in output, output
+    assert output.count("gone") == 1, output
+
+
+_MODULE_LOOP_TEST = """
+import pytest
+from katcp_aio import DeviceServer
+
+class Pump(DeviceServer):
+    VERSION = BUILD_STATE = "pump-1.0"
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_serve(serve):
+    served = await serve(Pump())
+    await served.peer().assert_ok("?watchdog")
+"""
+
+
+def test_a_loop_that_several_tests_share_is_that_of_the_fixtures_by_pytest_s_settings(tmp_path):
+    ini = _INI.replace("function", "module")
+    output = run_project(tmp_path, _MODULE_LOOP_TEST, "--asyncio-mode", "strict", ini=ini)
+    assert "1 passed" in output, output
+
+
+@pytest.mark.leaks("the loop lasts for as long as its module")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_device_is_not_served_in_another_loop_than_the_fixture_s(serve):
+    with pytest.raises(RuntimeError, match=r"another loop than its fixtures.*asyncio_default_fixture_loop_scope"):
+        await serve(None)
