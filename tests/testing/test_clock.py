@@ -1,6 +1,7 @@
 """ManualClock and ManualLoop: time moves when the test says so, and never past a timer."""
 
 import asyncio
+import contextlib
 import math
 import os
 import socket
@@ -64,6 +65,27 @@ def test_each_timer_fires_at_its_own_time_in_order():
 
     clock.run(scenario())
     assert fired == [(1, 1.0), (1, 1.0), (2, 2.0), (3, 3.0)]
+
+
+def test_of_timers_for_the_same_time_the_first_set_fires_first():
+    """As where time goes on between setting the one and the other."""
+    clock = ManualClock()
+    order = []
+
+    async def sleep(number):
+        await asyncio.sleep(1)
+        order.append(number)
+
+    async def scenario():
+        tasks = [asyncio.create_task(sleep(number)) for number in range(20)]
+        await clock.advance(1)
+        assert all(task.done() for task in tasks)
+        handle = asyncio.get_running_loop().call_later(1, str)
+        assert handle.when() == 2.0
+        handle.cancel()
+
+    clock.run(scenario())
+    assert order == list(range(20))
 
 
 def test_timers_set_on_the_way_fire_on_the_way():
@@ -345,9 +367,57 @@ def test_waiting_for_nothing_is_an_error_not_a_hang():
         finally:
             await asyncio.sleep(1)  # cleaning up gets the time it needs
 
-    with pytest.raises(RuntimeError, match=r"next timer is 5 s ahead .* waiting: the test \(.*test_clock.py:[0-9]+\)"):
+    told = r"next timer is 5 s ahead .* waiting: the test \(.*test_clock.py:[0-9]+\)"
+    with pytest.raises(RuntimeError, match=told) as caught:
         clock.run(scenario())
     assert clock.monotonic() == 1.0
+    assert "await asyncio.sleep(5)" in str(caught.getrepr())  # so the line of the test is shown
+
+
+def test_what_waits_for_nothing_has_ended_when_it_is_told():
+    """What its fixtures do after a test, in the same loop, does not run beside the rest of it."""
+    clock, ended = ManualClock(), []
+
+    async def scenario():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("here")
+
+    async def stubborn():
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                await asyncio.Event().wait()
+
+    with asyncio.Runner(loop_factory=clock.new_loop) as runner:
+        with pytest.raises(RuntimeError, match="there is no timer"):
+            runner.run(scenario())
+        assert ended == ["here"]
+        assert runner.run(asyncio.sleep(0, "the loop goes on")) == "the loop goes on"
+        with pytest.raises(RuntimeError, match="there is no timer"):
+            runner.run(asyncio.Event().wait())
+
+        async def taken_for_its_own():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+        with pytest.raises(RuntimeError, match="there is no timer"):
+            runner.run(taken_for_its_own())
+
+        async def cancelled():
+            asyncio.current_task().cancel()
+            await asyncio.sleep(1)
+
+        with pytest.raises(asyncio.CancelledError):
+            runner.run(cancelled())
+    with pytest.raises(RuntimeError, match="there is no timer"):
+        clock.run(stubborn())
+    loop = clock.new_loop()
+    with pytest.raises(RuntimeError, match="waiting: nobody"):  # nothing is run until it is complete
+        loop.run_forever()
+    loop.close()
 
 
 def test_waiting_for_nothing_without_a_timer():

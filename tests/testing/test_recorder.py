@@ -90,8 +90,12 @@ def test_assertions_that_fail_show_what_there_was(talk, wrong):
 
 
 def test_a_failure_names_what_was_wanted():
+    talk = Recorder()
+    talk(Message.request("set-rate", 2.5))
     with pytest.raises(AssertionError, match=r"^no !set-rate 'ok' \.\.\. 2\.5 among nothing$"):
         Recorder().assert_reply("set-rate", "ok", ..., 2.5)
+    with pytest.raises(AssertionError, match=r"^no \?set-rate without arguments among \?set-rate 2\.5$"):
+        talk.assert_request("set-rate")  # what is not said is not there: any number of arguments is `...`
 
 
 def test_a_failure_shows_the_last_of_many():
@@ -116,6 +120,19 @@ def test_readings_of_sensors(recorder):
     mode.set(3, timestamp=2.0)
     assert recorder.readings("rate") == [Reading(1.0, Status.NOMINAL, 2.5)]
     assert [reading.value for reading in recorder.readings()] == [2.5, 3]
+
+
+def test_readings_are_something_and_known_by_their_sensor(recorder):
+    Sensor(int, "mode").attach(recorder)
+    rate = Sensor(float, "rate")
+    rate.attach(recorder)
+    rate.set(2.5, timestamp=1.0)
+    recorder(rate, "no reading")
+    recorder("one", "of", "three")
+    recorder.assert_nothing("mode")
+    with pytest.raises(AssertionError, match=r"expected nothing named rate, and there came \(<Sensor rate"):
+        recorder.assert_nothing("rate")
+    assert [reading.value for reading in recorder.readings()] == [2.5]
 
 
 def test_readings_are_asserted_by_sensor_value_and_status(recorder):

@@ -26,9 +26,9 @@ import itertools
 import math
 import selectors
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Executor
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 
 __all__ = ["ManualClock", "ManualLoop"]
 
@@ -37,6 +37,8 @@ _Ts = TypeVarTuple("_Ts")
 
 # Timers closer than this count as simultaneous, so that ten steps of 0.1 s reach a timer set for 1 s.
 _RESOLUTION = 1e-9  # seconds
+
+_LONGEST_WAIT = 86400.0  # seconds of real time; selectors cannot wait for ever and count the time
 
 _PRUNE_FROM = 1000  # timers remembered before the cancelled ones are looked for
 
@@ -101,7 +103,10 @@ class ManualClock:
             raise ValueError(f"time cannot go back by {-seconds:g} s")
         loop = asyncio.get_running_loop()
         if not isinstance(loop, ManualLoop) or loop.clock is not self:
-            raise RuntimeError("this clock does not drive the running event loop: use ManualClock.run or new_loop")
+            raise RuntimeError(
+                "this clock does not drive the running event loop: use ManualClock.run or new_loop; the fixture "
+                "manual_clock needs pytest-asyncio 1.5 or later, and a loop that is this test's own"
+            )
         reached: asyncio.Future[None] = loop.create_future()
         heapq.heappush(self._waiting, (self._now + seconds, next(self._order), reached))
         await reached
@@ -149,7 +154,9 @@ class ManualLoop(asyncio.SelectorEventLoop):
     """An event loop whose time is a :class:`ManualClock`; made by ``ManualClock.new_loop`` or by the pytest plugin.
 
     While nobody advances the clock the loop waits for sockets and threads only. If there are none either, nothing can
-    ever happen again: the loop then raises RuntimeError, naming the tasks that wait, instead of hanging the test.
+    ever happen again: what it runs is then cancelled, to end as a RuntimeError that names the tasks that wait. Who
+    waits in the test kit (``Peer``, ``Recorder``, ``FakeDevice``) gets a TimeoutError, with what came so far, instead;
+    and so too where there are sockets or threads, when they have been silent for its timeout in real time.
     Time stands still while a job of ``run_in_executor`` or ``asyncio.to_thread`` runs, so that how long it really
     takes never shows; a job that itself waits for this loop's time must therefore be a thread of its own.
     """
@@ -160,8 +167,11 @@ class ManualLoop(asyncio.SelectorEventLoop):
         self._order = itertools.count()
         self._prune_at = _PRUNE_FROM
         self._jobs = 0  # in threads
-        self._stuck = False
-        self._watch = _Watch(self._wait)
+        self._watched_over: dict[asyncio.Future[None], float] = {}  # who waits, and how long for a sign from outside
+        self._main: asyncio.Future[Any] | None = None  # what is run until it is complete
+        self._stuck: asyncio.Future[Any] | None = None  # that which was cancelled, as nothing could happen any more
+        self._why = ""
+        self._watch = _Watch(self._wait, self._give_up)
         super().__init__(self._watch)
         self._clock_resolution = _RESOLUTION
 
@@ -174,6 +184,25 @@ class ManualLoop(asyncio.SelectorEventLoop):
         """Return the monotonic time of the clock, in seconds."""
         return self._clock.monotonic()
 
+    def run_until_complete(self, future: Generator[Any, None, _T] | Awaitable[_T]) -> _T:
+        """Run until ``future`` is done.
+
+        Raises:
+            RuntimeError: nothing could happen any more, and it was cancelled: the cause says where it waited.
+        """
+        self._main = main = future if asyncio.isfuture(future) else None
+        try:
+            result = super().run_until_complete(future)
+        except asyncio.CancelledError as error:
+            if main is None or main is not self._stuck:
+                raise
+            raise RuntimeError(self._why) from error
+        finally:
+            self._main = None
+        if main is not None and main is self._stuck:  # it went on as if it had cancelled something itself
+            raise RuntimeError(self._why)
+        return result
+
     def call_at(
         self,
         when: float,
@@ -182,8 +211,9 @@ class ManualLoop(asyncio.SelectorEventLoop):
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         """Call ``callback`` at the time ``when``; noted here too, since a loop does not tell what it has scheduled."""
-        handle = super().call_at(when, callback, *args, context=context)
-        heapq.heappush(self._timers, (when, next(self._order), handle))
+        order = next(self._order)
+        handle = super().call_at(_When(when, order), callback, *args, context=context)
+        heapq.heappush(self._timers, (when, order, handle))
         if len(self._timers) >= self._prune_at:
             now = self.time()
             self._timers = [timer for timer in self._timers if timer[0] >= now and not timer[2].cancelled()]
@@ -200,6 +230,15 @@ class ManualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._job_done)
         return future
 
+    def watch_over(self, waiter: asyncio.Future[None], patience: float) -> None:
+        """Have ``waiter`` fail with TimeoutError when it is hopeless: nobody advances the clock, and nothing happens.
+
+        Args:
+            patience: how long sockets and threads, where there are any, may be silent, in seconds of real time.
+        """
+        self._watched_over[waiter] = min(patience, _LONGEST_WAIT)
+        waiter.add_done_callback(self._watched_over.pop)
+
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Wait for the threads of the default executor, however long they really take: ``timeout`` is not used."""
         self._jobs += 1
@@ -212,7 +251,7 @@ class ManualLoop(asyncio.SelectorEventLoop):
         self._jobs -= 1
 
     def _wait(self, timeout: float | None) -> float | None:
-        """Return how long to wait for sockets, after a look at them found none ready: 0 or None (for ever).
+        """Return how long to wait for sockets, after a look at them found none ready, in real seconds; None: for ever.
 
         ``timeout`` is how far the loop's next timer is away, None without one; never 0.
         """
@@ -227,14 +266,28 @@ class ManualLoop(asyncio.SelectorEventLoop):
         while self._timers and (self._timers[0][0] < due or self._timers[0][2].cancelled()):
             heapq.heappop(self._timers)  # fired, or never going to
         next_timer = self._timers[0][0] if self._timers else None
-        if self._clock.on_idle(next_timer, jump=self._stuck):
+        if self._clock.on_idle(next_timer, jump=bool(self._why)):  # what was cancelled may need time to end
             return 0
         if self._watch.watched > 1 or threading.active_count() > 1:  # one is the loop's own pipe for being woken
-            return None
-        self._stuck = True  # what is cancelled because of this error may need time to end
+            return min(self._watched_over.values(), default=None)
+        if self._watched_over:
+            self._give_up()
+            return 0
         ahead = "there is no timer" if next_timer is None else f"the next timer is {next_timer - now:g} s ahead"
         tasks = ", ".join(sorted(map(_whereabouts, asyncio.all_tasks(self)))) or "nobody"
-        raise RuntimeError(f"nothing can happen any more: {ahead} and nobody advances the clock; waiting: {tasks}")
+        self._why = (
+            f"nothing can happen any more: {ahead} and nobody advances the clock, nor is it auto; waiting: {tasks}"
+        )
+        if self._main is None or self._main is self._stuck:
+            raise RuntimeError(self._why)
+        self._stuck = self._main
+        self._main.cancel(self._why)
+        return 0
+
+    def _give_up(self) -> None:
+        """Let the least patient of those watched over fail; that may help the others."""
+        waiter = min(self._watched_over, key=self._watched_over.__getitem__)
+        waiter.set_exception(TimeoutError("while nobody advances the clock"))
 
 
 def _whereabouts(task: asyncio.Task[Any]) -> str:
@@ -243,11 +296,31 @@ def _whereabouts(task: asyncio.Task[Any]) -> str:
     return f"{task.get_name()} ({frames[0].f_code.co_filename}:{frames[0].f_lineno})" if frames else task.get_name()
 
 
+class _When(float):
+    """When a timer is due; of two that are due at once, the one that was set first comes before the other.
+
+    Elsewhere time goes on between the two, so that they are not due at once.
+    """
+
+    order: int
+
+    def __new__(cls, when: float, order: int) -> Self:
+        self = super().__new__(cls, when)
+        self.order = order
+        return self
+
+    def __lt__(self, other: float) -> bool:
+        if isinstance(other, _When) and self == other:
+            return self.order < other.order
+        return super().__lt__(other)
+
+
 class _Watch(selectors.BaseSelector):
     """The platform's selector, which asks before it waits."""
 
-    def __init__(self, wait: Callable[[float | None], float | None]) -> None:
+    def __init__(self, wait: Callable[[float | None], float | None], in_vain: Callable[[], None]) -> None:
         self._wait = wait
+        self._in_vain = in_vain
         self._real = selectors.DefaultSelector()
 
     @property
@@ -268,7 +341,11 @@ class _Watch(selectors.BaseSelector):
         ready = self._real.select(0)
         if ready or timeout == 0:
             return ready
-        return self._real.select(self._wait(timeout))
+        wait = self._wait(timeout)
+        ready = self._real.select(wait)
+        if wait and not ready:
+            self._in_vain()
+        return ready
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
         return self._real.get_map()

@@ -23,12 +23,11 @@ from collections.abc import Callable
 from ssl import SSLContext
 from typing import cast
 
-import async_timeout
-
 from ..errors import MalformedMessage
 from ..model.reading import Status
 from ..wire.message import Message, MessageType
-from .recorder import PATIENCE, Recorder, matches
+from .patience import Waiters, within
+from .recorder import PATIENCE, Recorder, listed, matches
 
 __all__ = ["Line", "Peer"]
 
@@ -80,7 +79,7 @@ class Peer(asyncio.Protocol):
         self._rest = b""  # the unfinished line
         self._lines: deque[bytes] = deque()  # those that nobody has asked for
         self._writing_paused = False
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters = Waiters()
 
     def __repr__(self) -> str:
         state = "lost" if self.lost else "at its end" if self.eof else "open"
@@ -123,7 +122,7 @@ class Peer(asyncio.Protocol):
 
     async def drain(self, *, timeout: float = PATIENCE) -> None:
         """Wait until the other end has taken most of what was sent."""
-        await self._until(lambda: not self._writing_paused or self.lost, "the other end to read", timeout)
+        await self._until(lambda: not self._writing_paused or self.lost, "the other end did not read", timeout)
 
     async def ask(self, request: Line, *, timeout: float = PATIENCE) -> list[Message]:
         """Send a request, wait for its reply, and return its informs and, last, the reply.
@@ -141,9 +140,9 @@ class Peer(asyncio.Protocol):
         name, mid = head[1].decode(), int(head[2]) if head[2] else None
         self.send_raw(raw)
         found = []
-        async with async_timeout.timeout(timeout):
+        async with within(timeout, lambda span: f"no reply to {raw!r} came {span}; all: {listed(self.received.items)}"):
             while True:
-                message = await self.message(timeout=timeout)
+                message = Message.parse(await self._next_line(timeout) + b"\n")
                 if (message.name, message.mid) == (name, mid):
                     found.append(message)
                     if message.type is MessageType.REPLY:
@@ -215,10 +214,8 @@ class Peer(asyncio.Protocol):
             EOFError: the other end will send no more.
             TimeoutError: none came in time.
         """
-        await self._until(lambda: bool(self._lines) or self.eof, "a line", timeout)
-        if not self._lines:
-            raise EOFError(f"the connection ended{f' in {self._rest!r}' if self._rest else ''}")
-        return self._lines.popleft()
+        async with within(timeout, lambda span: f"no line came {span}; unread: {self.unread}"):
+            return await self._next_line(timeout)
 
     async def message(self, name: str | None = None, *, timeout: float = PATIENCE) -> Message:
         """Return the next message; with ``name``, the next of that name, passing over what comes before.
@@ -227,9 +224,10 @@ class Peer(asyncio.Protocol):
             MalformedMessage: the line is none.
             EOFError, TimeoutError: as :meth:`line`.
         """
-        async with async_timeout.timeout(timeout):
+        what = f"message {name}" if name else "message"
+        async with within(timeout, lambda span: f"no {what} came {span}; all: {listed(self.received.items)}"):
             while True:
-                message = Message.parse(await self.line(timeout=timeout) + b"\n")
+                message = Message.parse(await self._next_line(timeout) + b"\n")
                 if name in (None, message.name):
                     return message
 
@@ -251,7 +249,7 @@ class Peer(asyncio.Protocol):
 
     async def end(self, *, timeout: float = PATIENCE) -> list[bytes]:
         """Wait until the other end has finished, and return the lines that were not asked for; see :attr:`unread`."""
-        await self._until(lambda: self.eof, "the end of the connection", timeout)
+        await self._until(lambda: self.eof, "the connection did not end", timeout)
         return self.unread
 
     # Behaving, well or not
@@ -280,7 +278,7 @@ class Peer(asyncio.Protocol):
         """Close the connection and wait until it is gone."""
         if self._transport is not None:
             self._transport.close()
-            await self._until(lambda: self.lost, "the connection to close", timeout)
+            await self._until(lambda: self.lost, "the connection did not close", timeout)
 
     # Told by the transport
 
@@ -302,12 +300,12 @@ class Peer(asyncio.Protocol):
             self.received(item)
             if self._on_message is not None:
                 self._on_message(self, item)
-        self._wake()
+        self._waiters.wake()
 
     def eof_received(self) -> bool:
         """Stay open in the other direction."""
         self.eof = True
-        self._wake()
+        self._waiters.wake()
         if self._on_eof is not None:
             self._on_eof(self)
         return True
@@ -319,28 +317,23 @@ class Peer(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Note that it reads again."""
         self._writing_paused = False
-        self._wake()
+        self._waiters.wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end."""
         self.eof = self.lost = True
         self.error = exc
-        self._wake()
+        self._waiters.wake()
         if self._on_end is not None:
             self._on_end(self)
 
-    def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+    async def _next_line(self, timeout: float) -> bytes:
+        await self._waiters.until(lambda: bool(self._lines) or self.eof, timeout)
+        if not self._lines:
+            midway, why = f" in {self._rest!r}" * bool(self._rest), f" by {self.error!r}" * (self.error is not None)
+            raise EOFError(f"the connection ended{midway}{why}; all: {listed(self.received.items)}")
+        return self._lines.popleft()
 
-    async def _until(self, ready: Callable[[], bool], what: str, timeout: float) -> None:
-        try:
-            async with async_timeout.timeout(timeout):
-                while not ready():
-                    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                    self._waiters.append(waiter)
-                    await waiter
-        except TimeoutError:
-            raise TimeoutError(f"waited {timeout:g} s for {what}; unread: {self.unread[:10]}") from None
+    async def _until(self, ready: Callable[[], bool], otherwise: str, timeout: float) -> None:
+        async with within(timeout, lambda span: f"{otherwise} {span}; unread: {self.unread[:10]}"):
+            await self._waiters.until(ready, timeout)

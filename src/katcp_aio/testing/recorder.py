@@ -11,17 +11,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
-
-import async_timeout
 
 from ..model.reading import Reading, Status
 from ..wire.message import Message, MessageType
 from ..wire.values import encode
+from .patience import Waiters, within
 
-__all__ = ["PATIENCE", "Recorder", "matches"]
+__all__ = ["PATIENCE", "Recorder", "listed", "matches"]
 
 PATIENCE = 5.0  #: seconds that the kit waits for something, in the loop's time, unless told otherwise
 _SHOWN = 20  # items in the text of a failure
@@ -61,17 +59,14 @@ class Recorder:
     def __init__(self, *, keep: Callable[..., bool] | None = None) -> None:
         self.items: list[Any] = []
         self._keep = keep
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters = Waiters()
 
     def __call__(self, *what: Any) -> None:
         """Remember ``what``."""
         if self._keep is not None and not self._keep(*what):
             return
         self.items.append(what[0] if len(what) == 1 else what)
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._waiters.wake()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -83,7 +78,7 @@ class Recorder:
         return self.items[index]
 
     def __repr__(self) -> str:
-        return f"<Recorder {_listed(self.items)}>"
+        return f"<Recorder {listed(self.items)}>"
 
     def clear(self) -> None:
         """Forget what came so far."""
@@ -101,19 +96,15 @@ class Recorder:
         Raises:
             TimeoutError: they did not; it tells what did come.
         """
-        try:
-            async with async_timeout.timeout(timeout):
-                while True:
-                    found = [item for item in self.items if where is None or where(item)]
-                    if len(found) >= count:
-                        return found[:count]
-                    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                    self._waiters.append(waiter)
-                    await waiter
-        except TimeoutError:
-            raise TimeoutError(
-                f"{len(found)} of {count} came within {timeout:g} s; all: {_listed(self.items)}"
-            ) from None
+        found: list[Any] = []
+
+        def enough() -> bool:
+            found[:] = [item for item in self.items if where is None or where(item)]
+            return len(found) >= count
+
+        async with within(timeout, lambda span: f"{len(found)} of {count} came {span}; all: {listed(self.items)}"):
+            await self._waiters.until(enough, timeout)
+        return found[:count]
 
     # In the field's words
 
@@ -131,8 +122,7 @@ class Recorder:
 
     def readings(self, sensor: str | None = None) -> list[Any]:
         """Return the readings that came from ``Sensor.attach(recorder)``, of one sensor by name or of all."""
-        pairs = [item for item in self.items if isinstance(item, tuple) and not isinstance(item, Message)]
-        return [reading for source, reading in pairs if sensor in (None, source.name)]
+        return [item[1] for item in self.items if _is_reading(item, sensor)]
 
     def assert_request(self, name: str, *arguments: object) -> Message:
         """Fail unless a request with these arguments came, and return the first; see :func:`matches`."""
@@ -161,24 +151,36 @@ class Recorder:
             if reading.value == value and word in (None, reading.status.value):
                 return reading
         wanted = f"{value!r}" if word is None else f"{word} {value!r}"
-        raise AssertionError(f"no {wanted} of {sensor} among {_listed(readings)}")
+        raise AssertionError(f"no {wanted} of {sensor} among {listed(readings)}")
 
     def assert_nothing(self, name: str | None = None) -> None:
-        """Fail if a message of that name came, or if anything did."""
-        found = [item for item in self.items if name is None or (isinstance(item, Message) and item.name == name)]
+        """Fail if a message of that name came, or a reading of that sensor; without a name, if anything did."""
+        found = [item for item in self.items if name is None or _is_named(item, name)]
         if found:
-            raise AssertionError(f"expected nothing{f' named {name}' if name else ''}, and there came {_listed(found)}")
+            raise AssertionError(f"expected nothing{f' named {name}' if name else ''}, and there came {listed(found)}")
 
     def _assert(self, kind: MessageType, name: str, arguments: tuple[object, ...]) -> Message:
         for item in self.items:
             if matches(item, kind, name, arguments):
                 assert isinstance(item, Message)  # noqa: S101 - for the type checker
                 return item
-        wanted = " ".join([f"{kind.value}{name}", *["..." if value is ... else repr(value) for value in arguments]])
-        raise AssertionError(f"no {wanted} among {_listed(self.items)}")
+        values = ["..." if value is ... else repr(value) for value in arguments] or ["without arguments"]
+        wanted = " ".join([f"{kind.value}{name}", *values])
+        raise AssertionError(f"no {wanted} among {listed(self.items)}")
 
 
-def _listed(items: list[Any]) -> str:
+def _is_reading(item: Any, sensor: str | None) -> bool:
+    """Return whether ``Sensor.attach(recorder)`` brought it, from the sensor of that name, if one is given."""
+    if isinstance(item, Message) or not isinstance(item, tuple) or len(item) != 2:
+        return False
+    return isinstance(item[1], Reading) and sensor in (None, item[0].name)
+
+
+def _is_named(item: Any, name: str) -> bool:
+    return item.name == name if isinstance(item, Message) else _is_reading(item, name)
+
+
+def listed(items: list[Any]) -> str:
     """Return the items as text, the last ones if there are many."""
     shown = "; ".join(map(_shown, items[-_SHOWN:]))
     more = f"({len(items) - _SHOWN} before) " if len(items) > _SHOWN else ""
