@@ -100,9 +100,9 @@ class Scenario:
             self.proxy.faults = faults(self.rng)
             how = self.rng.choice(["reset", "close", "half-close", "stall", "blackhole", "go on"])
             if how == "stall":
-                self.proxy.stall()
+                self.proxy.stall(new=False)
             elif how == "blackhole":
-                self.proxy.blackhole()
+                self.proxy.blackhole(new=False)
                 self.holes = True
             elif how != "go on":
                 self.proxy.end(how)

@@ -65,7 +65,7 @@ async def vanished(manual_clock):
         client = Client("fake", 1, connector=proxy.connector, reconnect=BACKOFF, clock=manual_clock, heartbeat=5)
         await client.start()
         await client.wait_connected()
-        proxy.blackhole()
+        proxy.blackhole(new=False)
         yield client
         await client.close()
 

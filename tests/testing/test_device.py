@@ -284,3 +284,34 @@ async def test_waiting_in_vain_tells_what_did_come(device, manual_clock):
     manual_clock.auto = True
     with pytest.raises(TimeoutError, match=r"0 of 1 came within 2 s; all: \?watchdog"):
         await device.received("set-rate", timeout=2)
+
+
+async def test_it_reads_nothing_from_clients_that_come_while_it_is_paused(device, manual_clock):
+    device.pause()
+    peer = join(device)
+    peer.send("?watchdog[1]")
+    await manual_clock.settle()
+    device.requests.assert_nothing()
+    device.resume()
+    await peer.message("watchdog")
+    assert (await join(device).ask("?watchdog"))[-1].ok
+
+
+def test_what_a_script_cannot_do_is_told_where_it_is_said(fake_device):
+    for how in (lambda: fake_device.on("x", then="abort"), lambda: fake_device.end("abort")):
+        with pytest.raises(ValueError, match=r"by one of \('close', 'half-close', 'reset'\), and not by 'abort'"):
+            how()
+    with pytest.raises(ValueError, match="'times' must be >= 1"):
+        fake_device.on("x", times=0)
+
+
+async def test_it_has_no_timeout_hints_but_says_so():
+    async with FakeDevice("5.1-MT") as device:
+        device.on("prime")
+        peer = join(device)
+        await peer.assert_ok("?request-timeout-hint", 0)
+        informs = (await peer.ask("?request-timeout-hint prime"))[:-1]
+        assert informs == [Message.inform("request-timeout-hint", "prime", 0.0)]
+        await peer.assert_refused("?request-timeout-hint gone", "Unknown request")
+    async with FakeDevice("5.1-M") as device:
+        await join(device).assert_refused("?request-timeout-hint", "Unknown request", code="invalid")

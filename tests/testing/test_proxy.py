@@ -138,6 +138,81 @@ async def test_harm_on_demand(device, manual_clock):
         assert third.error is None
 
 
+@pytest.mark.parametrize("harm", ["stall", "blackhole"])
+async def test_harm_on_demand_is_done_to_connections_made_meanwhile(device, manual_clock, harm):
+    async with FaultProxy(device) as proxy:
+        early = join(proxy)
+        getattr(proxy, harm)()  # before the loop came to carry anything
+        late = join(proxy)
+        for peer in early, late:
+            peer.send("?watchdog[1]")
+        await manual_clock.settle()
+        assert (early.unread, late.unread) == ([], [])
+        proxy.restore()
+        for peer in early, late:
+            if harm == "blackhole":  # what was sent has vanished
+                peer.send("?watchdog[2]")
+            await peer.expect(f"!watchdog[{2 if harm == 'blackhole' else 1}] ok")
+        assert (await join(proxy).ask("?watchdog[3]"))[-1].ok
+
+
+@pytest.mark.parametrize("how", ["reset", "close", "half-close"])
+async def test_a_connection_can_be_ended_before_it_has_reached_the_device(device, manual_clock, how):
+    async with FaultProxy(device) as proxy:
+        peer = join(proxy)
+        proxy.end(how)
+        await peer.end()
+        assert isinstance(peer.error, ConnectionResetError) == (how == "reset")
+
+
+async def test_what_comes_after_one_direction_was_ended_vanishes(device, manual_clock, caplog):
+    device.lingering = True
+    async with FaultProxy(device) as proxy:
+        peer = join(proxy)
+        await peer.ask("?watchdog[1]")
+        proxy.end("half-close")
+        await (await device.connected()).end()
+        device.inform("too-late")
+        peer.send("?watchdog[2]")
+        await manual_clock.settle()
+        assert await peer.end() == []
+        assert len(device.requests) == 1
+        await peer.close()
+    await manual_clock.settle()
+    assert caplog.text == ""
+
+
+def test_there_are_three_ways_to_end(fake_device):
+    with pytest.raises(ValueError, match=r"by one of \('close', 'half-close', 'reset'\), and not by 'abort'"):
+        FaultProxy(fake_device).end("abort")
+
+
+async def cuts(seed, pieces, clock):
+    """Return the offsets at which a client gets what a device says in so many pieces."""
+    found, heard = [], bytearray()
+
+    class Noting(Peer):
+        def data_received(self, data):
+            heard.extend(data)
+            found.append(len(heard))
+
+    said = b"#x " + b"1" * 96 + b"\n"
+    async with FakeDevice(banner=()) as device, FaultProxy(device, Faults(split=40, delay=1), seed=seed) as proxy:
+        memory_pair(Noting(), proxy.make_protocol())
+        far = await device.connected()
+        size = len(said) // pieces
+        for at in range(0, len(said), size):
+            far.send_raw(said[at : at + size])
+            await clock.advance(100)
+    return set(found) - set(range(0, len(said) + 1, size))
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_bytes_are_split_where_the_seed_says_however_they_come(manual_clock, seed):
+    """Where they came in pieces they are split there too, of course."""
+    assert await cuts(seed, 10, manual_clock) <= await cuts(seed, 1, manual_clock)
+
+
 async def test_it_leaves_nothing_behind_in_the_middle_of_a_stream(manual_clock):
     async with FakeDevice(banner=[b"#x " + b"1" * 96] * 20_000) as device:
         async with FaultProxy(device, Faults(split=100, delay=1)) as proxy:

@@ -31,7 +31,7 @@ from ..wire.values import encode
 from .memory import CHUNK
 from .peer import Line, Peer
 from .recorder import PATIENCE, Recorder, matches
-from .script import Ending, Handler, Script, as_tuple
+from .script import Ending, Handler, Script, as_ending, as_tuple
 from .serving import Listener, connect_in_memory
 from .standard import FakeSensor, Standard
 
@@ -87,6 +87,7 @@ class FakeDevice:
         self._arrivals = Recorder()
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[Exception] = []  # of the test's handlers
+        self._paused = False
         self._listener = Listener()
 
     # Where clients reach it
@@ -172,6 +173,9 @@ class FakeDevice:
             cut: only so many bytes of the answer are sent.
             then: how the connection ends after the answer: ``"close"``, ``"half-close"`` or ``"reset"``.
             times: for how many requests this holds; afterwards, what was said before holds again.
+
+        Raises:
+            ValueError: ``then`` is none of those, or ``times`` less than 1.
         """
         rows = tuple(map(as_tuple, informs))
         if reply is _USUAL and rows:
@@ -224,17 +228,24 @@ class FakeDevice:
         self.send(self.message(name, *arguments))
 
     def end(self, how: Ending = "close") -> None:
-        """End all connections: ``"close"``, ``"half-close"`` or ``"reset"``."""
+        """End all connections: ``"close"``, ``"half-close"`` or ``"reset"``.
+
+        Raises:
+            ValueError: ``how`` is none of those.
+        """
+        how = as_ending(how)
         for peer in list(self.peers):
             _end(peer, how)
 
     def pause(self) -> None:
-        """Stop reading from all clients: what they send stays with them."""
+        """Stop reading from all clients, and from those that come: what they send stays with them."""
+        self._paused = True
         for peer in self.peers:
             peer.pause()
 
     def resume(self) -> None:
         """Read again."""
+        self._paused = False
         for peer in self.peers:
             peer.resume()
 
@@ -283,6 +294,8 @@ class FakeDevice:
             peer.transport.abort()
             return
         self.peers.append(peer)
+        if self._paused:
+            peer.pause()
         if self._banner is not None:
             banner: Iterable[Line] = self._banner
         else:

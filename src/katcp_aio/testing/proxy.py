@@ -24,7 +24,7 @@ import attrs
 
 from ..connection import Connection
 from .memory import memory_pair
-from .script import Ending
+from .script import Ending, as_ending
 from .serving import Listener, MakesProtocols, connect_in_memory
 
 __all__ = ["FaultProxy", "Faults"]
@@ -56,9 +56,10 @@ class Faults:
 class _Direction:
     """Carries bytes one way, and does harm to them."""
 
-    def __init__(self, faults: Faults, rng: random.Random) -> None:
+    def __init__(self, faults: Faults, seed: str) -> None:
         self._faults = faults
-        self._rng = rng
+        self._rng = rng = random.Random(seed)  # noqa: S311 - faults, not secrets
+        self._delays = random.Random(f"{seed} delays")  # noqa: S311 - as above; as many as pieces come, unlike the cuts
         self._carried = 0  # bytes
         self._next_cut = self._draw_cut()
         # Where each fault strikes, as an offset in the stream, so that how the bytes come in pieces changes nothing.
@@ -74,6 +75,7 @@ class _Direction:
         self.open.set()
         self.sound = asyncio.Event()  # cleared: all that comes vanishes, the end of the stream and a reset included
         self.sound.set()
+        self.finished = False  # who reads has been told that there will be no more
 
     def _draw_cut(self) -> int | None:
         return None if self._faults.split is None else self._carried + self._rng.randint(1, self._faults.split)
@@ -86,9 +88,9 @@ class _Direction:
                 while data:
                     piece, data = self._take(data)
                     if self._faults.delay:
-                        await asyncio.sleep(self._rng.uniform(0, self._faults.delay))
+                        await asyncio.sleep(self._delays.uniform(0, self._faults.delay))
                     await self.open.wait()
-                    if self.sound.is_set():
+                    if self.sound.is_set() and not self.finished:
                         writer.write(piece)
                         await writer.drain()
                     if self._carried >= self._strike:
@@ -118,18 +120,23 @@ class _Direction:
 class _Link:
     """One client's connection, both ways."""
 
-    def __init__(self, proxy: FaultProxy, number: int, writers: tuple[asyncio.StreamWriter, ...]) -> None:
-        faults, seed = proxy.faults, proxy.seed
-        self.up = _Direction(faults, random.Random(f"{seed} {number} up"))  # noqa: S311 - faults, not secrets
-        self.down = _Direction(faults, random.Random(f"{seed} {number} down"))  # noqa: S311
-        self._writers = writers
-        for writer in writers:
-            # What was carried has left before the next piece, or the next fault: otherwise a reset would destroy more.
-            writer.transport.set_write_buffer_limits(high=0)
+    def __init__(self, faults: Faults, seed: str, client: asyncio.StreamWriter) -> None:
+        self.up = _Direction(faults, f"{seed} up")
+        self.down = _Direction(faults, f"{seed} down")
+        self.writers: list[asyncio.StreamWriter] = []  # of the client, and of the device once it is reached
+        self._add(client)
 
-    async def run(self, client: asyncio.StreamReader, device: asyncio.StreamReader) -> None:
+    def _add(self, writer: asyncio.StreamWriter) -> None:
+        # What was carried has left before the next piece, or the next fault: otherwise a reset would destroy more.
+        writer.transport.set_write_buffer_limits(high=0)
+        self.writers.append(writer)
+
+    async def run(
+        self, client: asyncio.StreamReader, device: asyncio.StreamReader, device_writer: asyncio.StreamWriter
+    ) -> None:
         """Carry both ways until both have ended."""
-        client_writer, device_writer = self._writers
+        (client_writer,) = self.writers
+        self._add(device_writer)
         ways = [
             asyncio.ensure_future(self._way(self.up, client, device_writer)),
             asyncio.ensure_future(self._way(self.down, device, client_writer)),
@@ -142,24 +149,38 @@ class _Link:
             self.end("close")
             await asyncio.wait(ways)
 
+    def stall(self) -> None:
+        """Carry nothing."""
+        self.up.open.clear()
+        self.down.open.clear()
+
+    def blackhole(self) -> None:
+        """Let all that comes vanish."""
+        self.up.sound.clear()
+        self.down.sound.clear()
+
     async def _way(self, direction: _Direction, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         how = await direction.carry(reader, writer)
         if how == "half-close":
-            with contextlib.suppress(OSError, RuntimeError):
-                writer.write_eof()
+            _finish(direction, writer)
         else:
             self.end(how)
 
     def end(self, how: Ending) -> None:
         """End it for both."""
-        for writer in self._writers:
+        for direction, writer in zip((self.down, self.up), self.writers, strict=False):
             if how == "reset":
                 writer.transport.abort()
             elif how == "close":
                 writer.close()
             else:
-                with contextlib.suppress(OSError, RuntimeError):
-                    writer.write_eof()
+                _finish(direction, writer)
+
+
+def _finish(direction: _Direction, writer: asyncio.StreamWriter) -> None:
+    direction.finished = True
+    with contextlib.suppress(OSError, RuntimeError):
+        writer.write_eof()
 
 
 class FaultProxy:
@@ -182,6 +203,7 @@ class FaultProxy:
         self.connections = 0
         self._device = device
         self._links: set[_Link] = set()
+        self._stalled = self._blackholed = False  # so are the connections that are made now
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener = Listener()
 
@@ -222,54 +244,68 @@ class FaultProxy:
 
     # Harm on demand
 
-    def stall(self) -> None:
-        """Carry nothing, on all connections, until :meth:`restore`; what comes waits."""
-        for link in self._links:
-            link.up.open.clear()
-            link.down.open.clear()
+    def stall(self, *, new: bool = True) -> None:
+        """Carry nothing, on all connections, until :meth:`restore`; what comes waits.
 
-    def blackhole(self) -> None:
-        """Let all that comes vanish, on all connections, until :meth:`restore`."""
+        Args:
+            new: it holds for connections that are made meanwhile, too.
+        """
+        self._stalled |= new
         for link in self._links:
-            link.up.sound.clear()
-            link.down.sound.clear()
+            link.stall()
+
+    def blackhole(self, *, new: bool = True) -> None:
+        """Let all that comes vanish, on all connections, until :meth:`restore`.
+
+        Args:
+            new: it holds for connections that are made meanwhile, too; False is a device that has lost its state.
+        """
+        self._blackholed |= new
+        for link in self._links:
+            link.blackhole()
 
     def restore(self) -> None:
         """Carry again."""
+        self._stalled = self._blackholed = False
         for link in self._links:
             for direction in (link.up, link.down):
                 direction.sound.set()
                 direction.open.set()
 
     def end(self, how: Ending = "reset") -> None:
-        """End all connections: ``"reset"``, ``"close"`` or ``"half-close"``."""
+        """End all connections: ``"reset"``, ``"close"`` or ``"half-close"``.
+
+        Raises:
+            ValueError: ``how`` is none of those.
+        """
+        how = as_ending(how)
         for link in list(self._links):
             link.end(how)
 
     # The work
 
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        number = self.connections
+        link = _Link(self.faults, f"{self.seed} {self.connections}", writer)
         self.connections += 1
-        task = asyncio.ensure_future(self._run(number, reader, writer))
+        self._links.add(link)  # from the start: what a test does to all connections is done to this one too
+        if self._stalled:
+            link.stall()
+        if self._blackholed:
+            link.blackhole()
+        task = asyncio.ensure_future(self._run(link, reader))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _run(self, link: _Link, reader: asyncio.StreamReader) -> None:
         try:
-            device_reader, device_writer = await self._reach_device()
+            await link.run(reader, *await self._reach_device())
         except OSError:  # refused: so is the client
-            writer.transport.abort()
-            return
-        link = _Link(self, number, (writer, device_writer))
-        self._links.add(link)
-        try:
-            await link.run(reader, device_reader)
+            link.end("reset")
         finally:
             self._links.discard(link)
-            for end in writer, device_writer:
+            for writer in link.writers:
                 with contextlib.suppress(OSError):
-                    await end.wait_closed()
+                    await writer.wait_closed()
 
     async def _reach_device(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if isinstance(self._device, tuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import attrs
 
@@ -11,10 +11,23 @@ from ..errors import RequestError
 from ..wire.message import Message
 from .peer import Peer
 
-__all__ = ["Ending", "Handler", "Script", "as_tuple"]
+__all__ = ["Ending", "Handler", "Script", "as_ending", "as_tuple"]
 
 Ending = Literal["close", "half-close", "reset"]  #: how a device ends a connection
 Handler = Callable[[Peer, Message], Any | Awaitable[Any]]  #: answers a request of the client at the other end
+
+
+def as_ending(how: str) -> Ending:
+    """Return ``how`` if it is one.
+
+    Raises:
+        ValueError: it is none: a connection that ended in another way than was meant would spoil a test.
+    """
+    endings: tuple[Ending, ...] = get_args(Ending)
+    for ending in endings:
+        if how == ending:
+            return ending
+    raise ValueError(f"a connection ends by one of {endings}, and not by {how!r}")
 
 
 def as_tuple(values: object) -> tuple[object, ...]:
@@ -36,8 +49,8 @@ class Script:
     copies: int = 1
     mids: bool | None = None
     cut: int | None = None
-    then: Ending | None = None
-    times: int | None = None
+    then: Ending | None = attrs.field(default=None, converter=attrs.converters.optional(as_ending))
+    times: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(1)))
 
     def data(self, request: Message, *, mids: bool, encode: Callable[[object], bytes]) -> bytes:
         """Return the whole answer to ``request``.

@@ -45,7 +45,7 @@ class FakeSensor:
 
 
 class Standard:
-    """Answers ``help``, ``watchdog``, ``version-list``, ``client-list`` and the requests about sensors."""
+    """Answers ``help``, ``watchdog``, ``version-list``, ``client-list`` and others, and the requests about sensors."""
 
     def __init__(self, device: FakeDevice) -> None:
         self._device = device
@@ -54,6 +54,7 @@ class Standard:
         self._requests: Mapping[str, Callable[[Peer, Message], Script]] = {
             "client-list": self._client_list,
             "help": self._help,
+            "request-timeout-hint": self._timeout_hint,
             "sensor-list": self._sensor_list,
             "sensor-sampling": self._sensor_sampling,
             "sensor-value": self._sensor_value,
@@ -84,14 +85,23 @@ class Standard:
     # The requests
 
     def _help(self, _peer: Peer, request: Message) -> Script:
+        names = self._named(request)
+        return _rows((name, self._device.help.get(name, f"?{name} of a fake device")) for name in names)
+
+    def _timeout_hint(self, _peer: Peer, request: Message) -> Script:
+        """Have no hints (5.1, section 5.1), which is 0 for a request that is named."""
+        return _rows((name, 0.0) for name in self._named(request) if request.arguments)
+
+    def _named(self, request: Message) -> list[str]:
+        """Return the request that the first argument names, or all."""
         names = sorted({*self._requests, *self._device.scripted})
         names = [name for name in names if self._device.dialect.has_request(name)]
-        if request.arguments:
-            wanted = request.arguments[0].decode()
-            if wanted not in names:
-                raise FailReply(UNKNOWN_REQUEST.format(wanted))
-            names = [wanted]
-        return _rows((name, self._device.help.get(name, f"?{name} of a fake device")) for name in names)
+        if not request.arguments:
+            return names
+        wanted = request.arguments[0].decode()
+        if wanted not in names:
+            raise FailReply(UNKNOWN_REQUEST.format(wanted))
+        return [wanted]
 
     def _version_list(self, _peer: Peer, _request: Message) -> Script:
         return _rows(iter(self._device.versions()))
