@@ -14,16 +14,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from ssl import SSLContext
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..connection import Connection, ConnectionProtocol
 from ..limits import Limits
+from .clock import ManualClock, ManualLoop
 from .memory import CHUNK, memory_pair
 from .peer import Peer
 
 __all__ = ["Listener", "MakesProtocols", "Servable", "Served", "connect_in_memory", "serve"]
+
+_logger = logging.getLogger(__name__)
 
 
 class MakesProtocols(Protocol):
@@ -127,9 +131,13 @@ _Device = TypeVar("_Device", bound=Servable)
 async def serve(server: _Device) -> AsyncIterator[Served[_Device]]:
     """Start ``server`` without any socket, and stop it on the way out.
 
+    Under a :class:`ManualClock` stopping takes the time that it needs, and nobody has to advance the clock. If the
+    device goes by another clock, the log has a warning, which is shown when the test fails.
+
     Raises:
         whatever its ``on_start``, ``on_stop`` and service tasks raise.
     """
+    _compare_clocks(server)
     await server.start(listen=False)
     served = Served(server)
     try:
@@ -138,4 +146,31 @@ async def serve(server: _Device) -> AsyncIterator[Served[_Device]]:
         try:
             await served.close_peers()
         finally:  # also where a test that takes too long is cancelled just then
-            await server.stop()
+            with _time_goes_on():
+                await server.stop()
+
+
+def _compare_clocks(server: object) -> None:
+    loop, clock = asyncio.get_running_loop(), getattr(server, "clock", None)
+    if not isinstance(loop, ManualLoop) or clock in (None, loop.clock):
+        return
+    if isinstance(clock, ManualClock) or clock.monotonic() != loop.time():
+        _logger.warning(
+            "%r goes by another clock than this test: what it samples by time may never be reported. Make it with "
+            "clock=manual_clock",
+            server,
+        )
+
+
+@contextlib.contextmanager
+def _time_goes_on() -> Iterator[None]:
+    """Let a manual clock jump to whatever timer is waited for."""
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, ManualLoop):
+        yield
+        return
+    before, loop.clock.auto = loop.clock.auto, True
+    try:
+        yield
+    finally:
+        loop.clock.auto = before
