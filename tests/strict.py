@@ -7,6 +7,7 @@
 
 import asyncio
 import functools
+import linecache
 import sys
 
 import pytest
@@ -30,6 +31,10 @@ def pytest_configure(config):
         _make_loops_eager()
     if config.getoption("uvloop"):
         _use_uvloop(config)
+    if config.getoption("no_blocking"):
+        # In debug mode asyncio keeps the stack of whoever makes a future, for which Python looks whether any source
+        # file on it has changed since: hundreds of thousands of guarded calls, half of the time of the longest tests.
+        linecache.checkcache = lambda filename=None: None
 
 
 def _make_loops_eager():
