@@ -209,9 +209,15 @@ async def test_watch_follows_a_device_that_has_not_the_usual_strategy(katcp):
         assert (code, err) == (1, f"katcp watch: {target}: ?sensor-sampling fail: unknown strategy\n")
 
 
-async def test_a_device_that_does_not_say_goodbye_is_not_waited_for(odd):
+@pytest.fixture
+def parser():
+    """Made before there is a loop, as the command does: argparse looks for the texts of other languages."""
+    return make_parser()
+
+
+async def test_a_device_that_does_not_say_goodbye_is_not_waited_for(odd, parser):
     odd.lingering = True
-    client = make_client(make_parser().parse_args(["watch", odd.target]))
+    client = make_client(parser.parse_args(["watch", odd.target]))
     async with client:
         pass
     assert client.limits.close_timeout < 0.1  # s: Ctrl-C is to end it at once
