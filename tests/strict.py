@@ -7,14 +7,15 @@
 
 import asyncio
 import functools
+import itertools
 import linecache
+import os
 import sys
+import traceback
 
 import pytest
 
 __all__ = ["pytest_addoption", "pytest_configure", "pytest_pyfunc_call"]
-
-_EAGER = pytest.StashKey[object]()
 
 
 def pytest_addoption(parser):
@@ -31,10 +32,19 @@ def pytest_configure(config):
         _make_loops_eager()
     if config.getoption("uvloop"):
         _use_uvloop(config)
-    if config.getoption("no_blocking"):
-        # In debug mode asyncio keeps the stack of whoever makes a future, for which Python looks whether any source
-        # file on it has changed since: hundreds of thousands of guarded calls, half of the time of the longest tests.
-        linecache.checkcache = lambda filename=None: None
+    if os.environ.get("PYTHONASYNCIODEBUG"):
+        _make_debug_mode_quick()
+
+
+def _make_debug_mode_quick():
+    """Have asyncio keep the innermost frames of whoever makes a future, and not look for changed source files then.
+
+    The stack has all of pytest below it, and each of its files was looked at on disk, for each future: of a pass of the
+    suite that took half of the time.
+    """
+    linecache.checkcache = lambda filename=None: None
+    walk_stack = traceback.walk_stack
+    traceback.walk_stack = lambda frame: walk_stack(frame) if frame is None else itertools.islice(walk_stack(frame), 10)
 
 
 def _make_loops_eager():
