@@ -3,34 +3,14 @@
 import asyncio
 
 import pytest
+from tests.server.telling import Telling
 
-from katcp_aio import DeviceServer, UsageError
+from katcp_aio import UsageError
 from katcp_aio.testing import serve as serve_in_memory
 
 
-class Device(DeviceServer):
-    VERSION = "device-1.0"
-    BUILD_STATE = "device-1.0.2"
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.told = []
-
-    async def on_start(self):
-        self.told.append("start")
-
-    async def on_stop(self):
-        self.told.append("stop")
-
-    async def on_client_connect(self, client):
-        self.told.append(f"connect {client.description}")
-
-    async def on_client_disconnect(self, client):
-        self.told.append(f"disconnect {client.description}")
-
-
 async def test_hooks_are_called_in_order(manual_clock):
-    device = Device(clock=manual_clock)
+    device = Telling(clock=manual_clock)
     async with serve_in_memory(device) as served:
         peer = served.peer()
         await peer.ask("?watchdog")
@@ -40,7 +20,7 @@ async def test_hooks_are_called_in_order(manual_clock):
 
 
 async def test_what_on_stop_raises_surfaces(serve):
-    class Broken(Device):
+    class Broken(Telling):
         async def on_stop(self):
             raise RuntimeError("cannot be stopped")
 
@@ -60,7 +40,7 @@ async def cancelled_meanwhile():
 
 
 async def test_on_stop_that_waits_for_what_it_has_cancelled_does_not_keep_the_server_from_stopping():
-    class Poller(Device):
+    class Poller(Telling):
         async def on_stop(self):
             await cancelled_meanwhile()
 
@@ -80,7 +60,7 @@ async def test_on_stop_that_waits_for_what_it_has_cancelled_does_not_keep_the_se
 
 @pytest.mark.parametrize("hook", ["on_restart", "on_start"])
 async def test_a_restart_that_waits_for_what_was_cancelled_stops_the_server(hook):
-    class Phoenix(Device):
+    class Phoenix(Telling):
         async def on_start(self):
             await super().on_start()
             if hook == "on_start" and self.told.count("start") > 1:
@@ -103,7 +83,7 @@ async def test_a_restart_that_waits_for_what_was_cancelled_stops_the_server(hook
 
 
 async def test_a_client_is_told_that_its_hook_waited_for_what_was_cancelled(greeted, caplog):
-    class Greeter(Device):
+    class Greeter(Telling):
         async def on_client_connect(self, client):
             await cancelled_meanwhile()
 
@@ -113,7 +93,7 @@ async def test_a_client_is_told_that_its_hook_waited_for_what_was_cancelled(gree
 
 
 async def test_a_failing_disconnect_hook_is_logged(serve, caplog):
-    class Clumsy(Device):
+    class Clumsy(Telling):
         async def on_client_disconnect(self, client):
             raise ValueError("dropped the book")
 
@@ -126,7 +106,7 @@ async def test_a_failing_disconnect_hook_is_logged(serve, caplog):
 
 
 async def test_a_disconnect_hook_that_waited_for_what_was_cancelled_is_logged(serve, caplog):
-    class Clumsy(Device):
+    class Clumsy(Telling):
         async def on_client_disconnect(self, client):
             await cancelled_meanwhile()
 
@@ -140,7 +120,7 @@ async def test_a_disconnect_hook_that_waited_for_what_was_cancelled_is_logged(se
 
 
 async def test_a_disconnect_hook_that_is_no_coroutine_is_called_and_logged(serve, caplog):
-    class Plain(Device):
+    class Plain(Telling):
         def on_client_disconnect(self, client):
             self.told.append("gone")
 
